@@ -15,7 +15,8 @@ export class Malformed extends Error {
 
   /** The same, one field further out. */
   within(outer: string): Malformed {
-    const joined = this.path === "" ? outer : this.path.startsWith("[") ? outer + this.path : `${outer}.${this.path}`;
+    const joined =
+      this.path === "" ? outer : this.path.startsWith("[") ? outer + this.path : `${outer}.${this.path}`;
     return new Malformed(joined, this.reason);
   }
 }

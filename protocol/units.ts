@@ -86,7 +86,8 @@ export const point = (bytes: Uint8Array): Point => {
 
 export const signature = (bytes: Uint8Array): Signature => sized(bytes, 64, "a signature") as Signature;
 export const txid = (bytes: Uint8Array): Txid => sized(bytes, 32, "a transaction id") as Txid;
-export const paymentHash = (bytes: Uint8Array): PaymentHash => sized(bytes, 32, "a payment hash") as PaymentHash;
+export const paymentHash = (bytes: Uint8Array): PaymentHash =>
+  sized(bytes, 32, "a payment hash") as PaymentHash;
 export const preimage = (bytes: Uint8Array): Preimage => sized(bytes, 32, "a preimage") as Preimage;
 export const revocationSecret = (bytes: Uint8Array): RevocationSecret =>
   sized(bytes, 32, "a per-commitment secret") as RevocationSecret;

@@ -1,0 +1,36 @@
+import { list, maybe } from "../codec.ts";
+import { basepoints, channel, node, number, outpoint, point, points, script, terms } from "./fields.ts";
+import { operation, ratchet } from "./operation.ts";
+
+export const channelOperations = {
+  new: operation(
+    0x10,
+    "Opens a fresh channel id: answers with its keys and its first two points.",
+    {
+      /** A host with a numbering of its own brings it; it may only grow. */
+      wanted: maybe(channel),
+    },
+    { channel, basepoints, points },
+  ),
+  check: operation(
+    0x11,
+    "Asks whether an opening on these terms would be allowed, before the host commits to it.",
+    { channel, peer: node, terms },
+    {},
+  ),
+  setup: ratchet(
+    0x12,
+    "Fixes the terms, the counterparty's keys and the funding outpoint of a channel; they never change afterwards.",
+    { channel, peer: node, terms, counterparty: basepoints, funding: outpoint },
+    {
+      /** The funding output's script, for the host to compare with its funding transaction. */
+      fundingScript: script,
+    },
+  ),
+  points: operation(
+    0x13,
+    "Answers with the holder's per-commitment points of the numbers asked for; points are public.",
+    { channel, numbers: list(number, 64) },
+    { points: list(point, 64) },
+  ),
+};

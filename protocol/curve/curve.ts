@@ -1,5 +1,5 @@
-import type { Point, Signature } from "../units.ts";
 import type { Secret } from "../secret.ts";
+import type { Point, Signature } from "../units.ts";
 
 /**
  * One signature to make. Deterministic: the nonce is RFC 6979's, and with `lowR` the counter of Bitcoin Core's
@@ -19,7 +19,9 @@ export interface VerifyJob {
 
 /**
  * secp256k1 as the rest of the house needs it. Every backend gives the same bytes for the same job.
- * Bytes from outside are safe to pass: `verify` and `isPoint` answer false; the others throw `Malformed`.
+ * Bytes from outside are safe to pass, of any value and length: `isPoint`, `isSecret` and `verify` answer false, the
+ * others throw `Malformed`; so does `verify` for a digest that has not 32 bytes, because digests are made here. A
+ * tweak of zero or not below the order of the group is refused, and so is a result that is zero or infinity.
  */
 export interface Curve {
   readonly name: "noble" | "native";
@@ -33,7 +35,7 @@ export interface Curve {
   /** t*P; variable time, so `t` must be public. */
   multiply(point: Point, tweak: Uint8Array): Point;
   add(a: Point, b: Point): Point;
-  /** (s + t) mod n. */
+  /** (s + t) mod n. This `t` may be secret too, as in the two halves of a revocation key. */
   addSecret(secret: Secret, tweak: Uint8Array): Secret;
   /** (s * t) mod n. */
   multiplySecret(secret: Secret, tweak: Uint8Array): Secret;

@@ -5,12 +5,18 @@ import { operation, ratchet } from "./operation.ts";
 export const channelOperations = {
   new: operation(
     0x10,
-    "Opens a fresh channel id: answers with its keys and its first two points.",
+    "Opens a fresh channel id: answers with its keys, its first two points and a script to be paid to at a mutual close.",
     {
       /** A host with a numbering of its own brings it; it may only grow. */
       wanted: maybe(channel),
     },
-    { channel, basepoints, points },
+    {
+      channel,
+      basepoints,
+      points,
+      /** Of the signer's own wallet: where a mutual close may always pay the holder. */
+      closingScript: script,
+    },
   ),
   check: operation(
     0x11,

@@ -4,15 +4,15 @@ import { blob, bool, choice, fixed, list, maybe, message, u16, u32, u64, type Va
 import * as units from "../units.ts";
 
 export const node = fixed("node id", 33, units.point);
-export const channel = u64("channel id", units.channelId);
-export const number = u64("commitment number", units.commitmentNumber);
+export const channel = u64("channel id", units.channelId, (1n << 63n) - 1n);
+export const number = u64("commitment number", units.commitmentNumber, (1n << 48n) - 1n);
 export const point = fixed("point", 33, units.point);
 export const points = list(point, 2);
 export const signature = fixed("signature", 64, units.signature);
-export const sat = u64("satoshi", units.sat);
-export const msat = u64("millisatoshi", units.msat);
+export const sat = u64("satoshi", units.sat, 2_100_000_000_000_000n);
+export const msat = u64("millisatoshi", units.msat, 2_100_000_000_000_000_000n);
 export const feerate = u32("satoshi per 1000 weight", units.feerate);
-export const height = u32("block height", units.height);
+export const height = u32("block height", units.height, 499_999_999);
 export const delay = u16("blocks", units.delay);
 export const txid = fixed("txid, in hashing order", 32, units.txid);
 export const hash = fixed("payment hash", 32, units.paymentHash);

@@ -9,6 +9,7 @@ export const bounds = message("Bounds", {
   minFeerate: feerate,
   maxFeerate: feerate,
   maxChannelValue: sat,
+  maxPush: msat,
   minDelay: blocks,
   maxDelay: blocks,
   minDustLimit: sat,
@@ -16,7 +17,6 @@ export const bounds = message("Bounds", {
   maxReserve: sat,
   maxOfferedHtlcs: u16("HTLCs", (n) => n),
   maxOfferedInFlight: msat,
-  minClosingFeerate: feerate,
   maxClosingFeerate: feerate,
 });
 

@@ -1,5 +1,7 @@
 /** Every effect that the core's road needs, by name. Implementations live outside; contract tests hold them. */
 
+import type { Maybe } from "../../protocol/codec.ts";
+import type { VerifyJob } from "../../protocol/curve/curve.ts";
 import type { Basepoints } from "../../protocol/operations/fields.ts";
 import type {
   ChannelId,
@@ -7,6 +9,7 @@ import type {
   NodeId,
   Point,
   RevocationSecret,
+  Script,
   Signature,
 } from "../../protocol/units.ts";
 
@@ -48,10 +51,24 @@ export interface Store {
   close(): Promise<void>;
 }
 
-export interface Clock {
-  /** Milliseconds since 1970. */
-  now(): number;
+export interface Asked {
+  /** From the client's certificate. */
+  readonly host: string;
+  readonly node: NodeId;
+  readonly operation: number;
+  readonly channel: Maybe<ChannelId>;
+  readonly content: Uint8Array;
 }
+
+/** The audit log as the road sees it. Knows the time, which the core does not. */
+export interface Journal {
+  /** Packed records for the commit that makes the decision durable; refusals that waited come first. */
+  decided(asked: Asked): readonly Uint8Array[];
+  refused(asked: Asked, rule: string): void;
+}
+
+/** Verifies a batch, perhaps on other threads. */
+export type Verify = (jobs: readonly VerifyJob[]) => Promise<readonly boolean[]>;
 
 /** What a keyring may be asked for: never "sign this digest", always what it is for. */
 export type Job =
@@ -81,6 +98,8 @@ export interface Keyring {
   basepoints(channel: ChannelId): Promise<Basepoints>;
   /** Per-commitment points, of any number below 2^48. */
   points(channel: ChannelId, numbers: readonly CommitmentNumber[]): Promise<readonly Point[]>;
+  /** Of the wallet that the seed opens, one for each channel. */
+  closingScript(channel: ChannelId): Promise<Script>;
   /** The same job gets the same bytes, on every implementation. */
   sign<J extends Job>(job: Durable<J>): Promise<Signed[J["kind"]]>;
 }

@@ -1,0 +1,153 @@
+/** hello, new, check, setup, points. */
+
+import { p2wsh } from "../../../protocol/bitcoin/script.ts";
+import { fundingScript } from "../../../protocol/bolt/scripts.ts";
+import { equal } from "../../../protocol/bytes.ts";
+import { isKnown } from "../../../protocol/codec.ts";
+import { invalid, Malformed } from "../../../protocol/malformed.ts";
+import { operations, protocolVersion } from "../../../protocol/operations/index.ts";
+import { type ChannelId, type CommitmentNumber, commitmentNumber } from "../../../protocol/units.ts";
+import { boundsOf } from "../policy.ts";
+import { judge, type Rule, refuse } from "../rule.ts";
+import { setupRules } from "../rules/setup.ts";
+import { type ChannelState, type Live, type Setup, stub } from "../state.ts";
+import { type Decision, given, liveOf, noChannel, refused, type Step } from "../step.ts";
+
+const firstPoints: readonly CommitmentNumber[] = [commitmentNumber(0n), commitmentNumber(1n)];
+
+const networkRule: Omit<Rule<never>, "check"> = {
+  name: "node-network",
+  kind: "core",
+  sentence: "Host and signer serve the same network.",
+  hint: "Point the host at the signer of its network.",
+};
+
+export const hello: Step<"hello", undefined> = {
+  prepare: () => undefined,
+  decide: ({ body, settings }) => {
+    const { network, tier, policy, software } = settings;
+    if (body.network !== network)
+      return refused(refuse(networkRule, { host: body.network, signer: network }));
+    return {
+      is: "told",
+      reply: () => ({
+        version: Math.min(body.version, protocolVersion),
+        network,
+        tier,
+        software,
+        operations: Object.values(operations).map(({ number }) => number),
+        bounds: boundsOf(policy),
+      }),
+    };
+  },
+};
+
+const reuse: Omit<Rule<never>, "check"> = {
+  name: "channel-original-channel-id-reuse",
+  kind: "core",
+  sentence: "A channel id is given out once; a host's own numbering only grows.",
+  hint: "Ask for a new channel without naming an id, or with one above all earlier ones.",
+};
+
+/** Far above any count of channels, and far enough below the codec's bound for the next one to fit. */
+const lastWanted = 1n << 62n;
+
+export const newChannel: Step<"new", undefined> = {
+  prepare: () => undefined,
+  decide: ({ body, view }) => {
+    const { nextChannel } = view.node;
+    const { wanted } = body;
+    if (isKnown(wanted) && wanted >= lastWanted)
+      throw new Malformed("wanted", "an id this high leaves none for later");
+    const channel = isKnown(wanted) ? wanted : nextChannel;
+    const reply: (Decision<"new"> & { is: "kept" })["reply"] = ({ basepoints, points, closingScript }) => ({
+      channel,
+      basepoints: given(basepoints, "basepoints"),
+      points,
+      closingScript: given(closingScript, "closing script"),
+    });
+    const needs = { channel, basepoints: true, closingScript: true, points: firstPoints };
+    if (channel >= nextChannel)
+      return { is: "kept", change: { node: { nextChannel: (channel + 1n) as ChannelId } }, needs, reply };
+    // Asked for again before anything was agreed: the reply may have been lost.
+    if (view.channel?.phase === "stub") return { is: "told", needs, reply };
+    return refused(refuse(reuse, { wanted: channel, next: nextChannel }));
+  },
+};
+
+export const check: Step<"check", undefined> = {
+  needs: ({ channel }) => ({ channel, closingScript: true }),
+  prepare: () => undefined,
+  decide: ({ body, view, known, settings: { policy } }) => {
+    if (view.channel === undefined) return noChannel({ channel: body.channel });
+    const closingScript = given(known.closingScript, "closing script");
+    const refusal = judge(setupRules, { terms: body.terms, policy, closingScript });
+    return refusal === undefined ? { is: "told", reply: () => ({}) } : refused(refusal);
+  },
+};
+
+const immutable: Omit<Rule<never>, "check"> = {
+  name: "channel-setup-immutable",
+  kind: "core",
+  sentence: "The terms, keys and funding of a channel that was set up do not change.",
+  hint: "The same setup is answered again; for other terms open another channel.",
+};
+
+/** Every key of the other side is one, and none is ours: a 2-of-2 with ourselves protects nobody. */
+const checkKeys = (setup: Setup, isPoint: (bytes: Uint8Array) => boolean): void => {
+  for (const [name, key] of Object.entries(setup.counterparty)) {
+    if (!isPoint(key)) throw new Malformed(`counterparty.${name}`, "not a point of the curve");
+  }
+  if (equal(setup.counterparty.funding, setup.holder.funding))
+    throw invalid("counterparty.funding is the holder's key");
+};
+
+const opened = (setup: Setup): ChannelState => {
+  const zero = commitmentNumber(0n);
+  const none = { variants: [], past: { hashes: [] } } as const;
+  const live: Live = {
+    setup,
+    holder: { ...none, revealed: zero, broadcast: [] },
+    counterparty: { ...none, revoked: zero, secrets: [] },
+  };
+  return { phase: "open", ...live };
+};
+
+export const setup: Step<"setup", undefined> = {
+  needs: ({ channel }) => ({ channel, basepoints: true, closingScript: true }),
+  prepare: () => undefined,
+  decide: ({ body, hash, view, known, settings: { policy, curve } }) => {
+    if (view.channel === undefined) return noChannel({ channel: body.channel });
+    const holder = given(known.basepoints, "basepoints");
+    const reply = () => ({ fundingScript: p2wsh(fundingScript(holder.funding, body.counterparty.funding)) });
+    const before = liveOf(view.channel);
+    if (before !== undefined) {
+      return equal(before.setup.content, hash)
+        ? { is: "kept", change: {}, reply }
+        : refused(refuse(immutable, { channel: body.channel, funding: before.setup.funding.txid }));
+    }
+    const closingScript = given(known.closingScript, "closing script");
+    const refusal = judge(setupRules, { terms: body.terms, policy, closingScript });
+    if (refusal !== undefined) return refused(refusal);
+    const { peer, terms, counterparty, funding } = body;
+    const fixed: Setup = { content: hash, peer, terms, holder, counterparty, funding, closingScript };
+    checkKeys(fixed, curve.isPoint);
+    return { is: "kept", change: { channel: opened(fixed) }, reply };
+  },
+};
+
+/** Points are public, and a peer picks the numbers at reestablishment: every one is answered. */
+export const points: Step<"points", undefined> = {
+  prepare: () => undefined,
+  decide: ({ body: { channel, numbers }, view }) =>
+    view.channel === undefined
+      ? noChannel({ channel })
+      : {
+          is: "told",
+          needs: { channel, points: numbers },
+          reply: (known) => ({ points: known.points }),
+        },
+};
+
+/** The phase of an id that was given out, but has no record yet. */
+export const givenOut = stub;

@@ -1,0 +1,112 @@
+/** revokeHolderCommitment, validateCounterpartyRevocation, signHolderCommitment. */
+
+import { insert, lookup } from "../../../protocol/bolt/shachain.ts";
+import { equal } from "../../../protocol/bytes.ts";
+import type { Reply } from "../../../protocol/operations/index.ts";
+import { Secret } from "../../../protocol/secret.ts";
+import { type CommitmentNumber, commitmentNumber, type RevocationSecret } from "../../../protocol/units.ts";
+import { broadcast, reveal, takeRevocation } from "../advance.ts";
+import type { Signed } from "../ports.ts";
+import { judge, type Rule, refuse } from "../rule.ts";
+import { revocationOrder, revokeRules, signHolderOrder } from "../rules/order.ts";
+import { given, liveOf, noChannel, refused, type Step } from "../step.ts";
+import { rebuild } from "./commitment.ts";
+
+const lastNumber = (1n << 48n) - 1n;
+
+/** The points that follow a revocation of `number`; at the end of all numbers there are fewer. */
+const nextPoints = (number: CommitmentNumber): readonly CommitmentNumber[] =>
+  [number + 2n, number + 3n].filter((n) => n <= lastNumber).map(commitmentNumber);
+
+export const revokeHolderCommitment: Step<"revokeHolderCommitment", undefined> = {
+  prepare: () => undefined,
+  decide: ({ body: { channel, number }, view }) => {
+    const live = liveOf(view.channel);
+    if (live === undefined) return noChannel({ channel });
+    const released = number < live.holder.revealed;
+    const refusal = released
+      ? undefined
+      : judge(revokeRules, { live, closing: view.channel?.phase === "closing", number });
+    if (refusal !== undefined) return refused(refusal);
+    return {
+      is: "signed",
+      // A secret that left once may always be repeated.
+      change: released ? {} : { channel: { ...live, phase: "open", holder: reveal(live, number) } },
+      job: { kind: "secret", channel, number },
+      needs: { channel, points: nextPoints(number) },
+      reply: ({ points }, signed) => ({ secret: (signed as Signed["secret"]).secret, points }),
+    };
+  },
+};
+
+const wrongSecret: Omit<Rule<never>, "check"> = {
+  name: "commitment-previous-revoked",
+  kind: "core",
+  sentence:
+    "The counterparty's secret belongs to the point of the commitment and to the chain of its earlier secrets.",
+  hint: "The counterparty sent a wrong secret: the channel must be closed with our last commitment.",
+};
+
+export const validateCounterpartyRevocation: Step<"validateCounterpartyRevocation", undefined> = {
+  prepare: () => undefined,
+  decide: ({ body: { channel, number, secret }, view, settings: { curve } }) => {
+    const live = liveOf(view.channel);
+    if (live === undefined || view.channel === undefined) return noChannel({ channel });
+    const { counterparty } = live;
+    const reply = () => ({});
+    if (number < counterparty.revoked) {
+      const known = lookup(counterparty.secrets, number);
+      return known !== undefined && equal(known, secret)
+        ? { is: "kept", change: {}, reply }
+        : refused(refuse(wrongSecret, { number, revoked: counterparty.revoked }));
+    }
+    const refusal = judge(revocationOrder, { live, closing: false, number });
+    if (refusal !== undefined) return refused(refusal);
+    const fits = (candidate: RevocationSecret): boolean => {
+      if (!curve.isSecret(candidate)) return false;
+      const point = curve.publicKey(new Secret(candidate));
+      return counterparty.variants.every(
+        (variant) => variant.number !== number || equal(variant.point, point),
+      );
+    };
+    const secrets = fits(secret) ? insert(counterparty.secrets, number, secret) : undefined;
+    if (secrets === undefined) return refused(refuse(wrongSecret, { number }));
+    return {
+      is: "kept",
+      change: { channel: { ...view.channel, ...live, counterparty: takeRevocation(live, number, secrets) } },
+      reply,
+    };
+  },
+};
+
+const noSuchCommitment: Omit<Rule<never>, "check"> = {
+  name: "commitment-other",
+  kind: "core",
+  sentence: "Only a holder commitment that was validated here is signed for broadcast.",
+  hint: "Validate the commitment with the counterparty's signatures first.",
+};
+
+export const signHolderCommitment: Step<"signHolderCommitment", undefined> = {
+  needs: ({ channel, number }) => ({ channel, points: [number] }),
+  prepare: () => undefined,
+  decide: ({ body: { channel, number, txid, funding }, view, known, settings: { curve } }) => {
+    const live = liveOf(view.channel);
+    if (live === undefined || view.channel === undefined) return noChannel({ channel });
+    const refusal = judge(signHolderOrder, { live, closing: false, number });
+    if (refusal !== undefined) return refused(refusal);
+    const content = live.holder.variants.find(
+      (variant) => variant.number === number && equal(variant.txid, txid),
+    );
+    const { setup } = live;
+    const ofThis = equal(funding.txid, setup.funding.txid) && funding.index === setup.funding.index;
+    if (content === undefined || !ofThis) return refused(refuse(noSuchCommitment, { number, txid }));
+    const point = given(known.points[0], "point");
+    const { commitment } = rebuild({ owner: "holder", setup, point, content }, curve);
+    return {
+      is: "signed",
+      change: { channel: { ...view.channel, ...live, holder: broadcast(live, number) } },
+      job: { kind: "holderCommitment", channel, digest: commitment.digest },
+      reply: (_, signed): Reply<"signHolderCommitment"> => signed as Signed["holderCommitment"],
+    };
+  },
+};

@@ -1,0 +1,134 @@
+import { describe, expect, test } from "vitest";
+import { parse, type Source, sources } from "./sources.ts";
+
+/** Zones from the most specific folder to the least; a file belongs to the first that fits. */
+const zones = [
+  "protocol/wire",
+  "protocol",
+  "signer/core",
+  "signer",
+  "firmware-sim",
+  "host",
+  "appliance",
+  "cli",
+  "test",
+  "bench",
+  "build",
+] as const;
+type Zone = (typeof zones)[number];
+
+/** Who may import whom; every zone may import itself. */
+const allowed: Readonly<Record<Zone, readonly Zone[]>> = {
+  protocol: [],
+  "protocol/wire": ["protocol"],
+  "signer/core": ["protocol"],
+  signer: ["signer/core", "protocol/wire", "protocol"],
+  "firmware-sim": ["signer/core", "protocol/wire", "protocol"],
+  host: ["protocol/wire", "protocol"],
+  appliance: ["host", "signer", "signer/core", "protocol/wire", "protocol"],
+  build: ["protocol", "signer", "signer/core"],
+  cli: [...zones],
+  test: [...zones],
+  bench: [...zones],
+};
+
+/** Native code, and what reaches outside, is imported in these files alone. */
+const confined: Readonly<Record<string, readonly string[]>> = {
+  "secp256k1/bindings.js": ["protocol/curve/native.ts"],
+  "@grpc/grpc-js": ["protocol/wire/"],
+  serialport: ["protocol/wire/"],
+  "node-hid": ["protocol/wire/"],
+  usb: ["protocol/wire/"],
+  "node:sqlite": ["signer/store/", "host/", "test/"],
+  "@noble/secp256k1": ["protocol/curve/noble.ts"],
+};
+
+/** No clock, no IO, no randomness in the pure parts. */
+const pure: readonly Zone[] = ["signer/core", "protocol"];
+const effects =
+  /^node:(fs|net|http|child_process|worker_threads|os|timers|dgram|tls|process)|^@grpc|^pino$|^node:sqlite$/;
+const ambient =
+  /\b(Date\.now|new Date\(\)|Math\.random|process\.|setTimeout|setInterval|performance\.now|fetch\()/;
+
+const zoneOf = (path: string): Zone | undefined => zones.find((zone) => path.startsWith(`${zone}/`));
+const within = (path: string, places: readonly string[]): boolean =>
+  places.some((p) => path === p || path.startsWith(p));
+
+const violations = (
+  all: readonly Source[],
+): { readonly edges: number; readonly found: readonly string[] } => {
+  let edges = 0;
+  const found: string[] = [];
+  for (const { path, text, imports, dynamic } of all) {
+    const from = zoneOf(path);
+    if (from === undefined) continue;
+    for (const to of imports) {
+      const zone = zoneOf(to);
+      if (zone !== undefined) {
+        edges++;
+        if (zone !== from && !allowed[from].includes(zone)) found.push(`${path} imports ${to}`);
+      }
+      const places = confined[to];
+      if (places !== undefined && !within(path, places)) found.push(`${path} imports ${to}`);
+      if (pure.includes(from) && effects.test(to)) found.push(`${path} imports ${to}`);
+    }
+    if (pure.includes(from) && path !== "protocol/curve/native.ts" && ambient.test(text))
+      found.push(`${path} reaches outside: ${ambient.exec(text)?.[0]}`);
+    if (dynamic.length > 0 && !["protocol/curve/native.ts"].includes(path) && from !== "test")
+      found.push(`${path} imports dynamically: ${dynamic.join(", ")}`);
+    if (
+      !path.startsWith("test/architecture/") &&
+      /\bas (unknown as )?Durable\b/.test(text) &&
+      !["signer/core/commit.ts", "test/durable.ts"].includes(path)
+    )
+      found.push(`${path} makes a Durable`);
+  }
+  return { edges, found };
+};
+
+describe("who may import whom", () => {
+  test("holds in every file", () => {
+    const { edges, found } = violations(sources());
+    expect(found).toEqual([]);
+    // So that a parser that sees nothing can't pass.
+    expect(edges).toBeGreaterThan(100);
+  });
+
+  test.each([
+    ["signer/core/a.ts", 'import { x } from "../../protocol/wire/server.ts";'],
+    ["host/a.ts", 'import type { x } from "../signer/config.ts";'],
+    ["host/a.ts", 'export { x } from "../signer/config.ts";'],
+    ["protocol/a.ts", 'import { x } from "./wire/client.ts";'],
+    ["signer/a.ts", 'import x from "@grpc/grpc-js";'],
+    ["signer/core/a.ts", 'import { readFileSync } from "node:fs";'],
+    ["signer/core/a.ts", "const t = Date.now();"],
+    ["signer/session.ts", "const d = job as Durable<Job>;"],
+    ["host/a.ts", 'const m = await import("../signer/config.ts");'],
+    ["cli/a.ts", 'import {\n  a,\n  b,\n} from "secp256k1/bindings.js";'],
+  ])("a planted violation is found: %s %s", (path, text) => {
+    expect(violations([parse(path, text)]).found).toHaveLength(1);
+  });
+
+  test.each([
+    ["signer/core/a.ts", 'import { x } from "../../protocol/units.ts";'],
+    ["host/a.ts", '// import { x } from "../signer/config.ts"'],
+    ["protocol/wire/a.ts", 'import x from "@grpc/grpc-js";'],
+    ["signer/core/commit.ts", "const d = job as Durable<Job>;"],
+  ])("an honest import passes: %s %s", (path, text) => {
+    expect(violations([parse(path, text)]).found).toEqual([]);
+  });
+});
+
+describe("files stay small", () => {
+  test("none is over 400 lines", () => {
+    const long = sources()
+      .filter(({ path }) => !path.startsWith("test/"))
+      .filter(({ text }) => text.split("\n").length > 400)
+      .map(({ path }) => path);
+    expect(long).toEqual([]);
+  });
+
+  test("no folder is named utils", () => {
+    expect(sources().filter(({ path }) => /(^|\/)utils?(\/|\.ts$)/.test(path))).toEqual([]);
+  });
+});

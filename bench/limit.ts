@@ -8,13 +8,33 @@ import { fileURLToPath } from "node:url";
 import { toHex } from "../protocol/bytes.ts";
 import { sha256 } from "../protocol/hash.ts";
 
+/** The counterparty's commitment, keys and signatures, or keys and the verification of the holder's. */
+export type Kind = "sign" | "verify";
+
 export interface Load {
   readonly htlcs: number;
   readonly rounds: number;
   readonly lowR: boolean;
-  /** The counterparty's commitment, keys and signatures (the default), or the verification of the holder's. */
-  readonly work?: "sign" | "verify";
+  /** `sign` unless told. */
+  readonly work?: Kind;
   readonly seed?: number;
+}
+
+/** One commitment. */
+export interface Round {
+  /** Added to the secret of the HTLC basepoint. */
+  readonly tweak: Uint8Array;
+  /** The commitment's, then its HTLCs'; in every round as many. */
+  readonly digests: readonly Uint8Array[];
+}
+
+/** Jobs that somebody else did too, to be timed beside them. */
+export interface Jobs {
+  readonly kind: Kind;
+  readonly lowR: boolean;
+  readonly funding: Uint8Array;
+  readonly htlcBase: Uint8Array;
+  readonly rounds: readonly Round[];
 }
 
 export interface Measured {
@@ -26,9 +46,13 @@ export interface Measured {
   readonly xor: string;
 }
 
-export type Limit =
-  | { readonly version: string; measure(load: Load): Promise<Measured> }
-  | { readonly absent: string };
+export interface PresentLimit {
+  readonly version: string;
+  measure(load: Load): Promise<Measured>;
+  time(jobs: Jobs): Promise<Measured>;
+}
+
+export type Limit = PresentLimit | { readonly absent: string };
 
 const tagged = (tag: string, ...numbers: readonly number[]): Uint8Array => {
   const bytes = new Uint8Array(tag.length + 4 * numbers.length);
@@ -43,6 +67,18 @@ export const benchDigest = (index: number, seed = 1): Uint8Array => tagged("coun
 
 /** Signs each round's commitment; the HTLCs' key is this one tweaked with the round's first digest. */
 export const benchKey = (seed = 1): Uint8Array => tagged("countersign-bench-key", seed);
+
+const benchJobs = ({ htlcs, rounds, lowR, work = "sign", seed = 1 }: Load): Jobs => ({
+  kind: work,
+  lowR,
+  funding: benchKey(seed),
+  htlcBase: benchKey(seed),
+  rounds: Array.from({ length: rounds }, (_, round) => {
+    const tweak = benchDigest(round * (htlcs + 1), seed);
+    const others = Array.from({ length: htlcs }, (_, i) => benchDigest(round * (htlcs + 1) + 1 + i, seed));
+    return { tweak, digests: [tweak, ...others] };
+  }),
+});
 
 interface Ran {
   readonly code: number | null;
@@ -110,18 +146,17 @@ export const openLimit = async (): Promise<Limit> => {
   if (made?.code !== 0) throw new Error(`bench/limit does not compile:\n${made?.err}`);
   await rename(fresh, program);
 
-  const measure = async ({ htlcs, rounds, lowR, work = "sign", seed = 1 }: Load): Promise<Measured> => {
-    const lines = [toHex(benchKey(seed))];
-    for (let i = 0; i < (htlcs + 1) * rounds; i++) lines.push(toHex(benchDigest(i, seed)));
-    const args = Object.entries({ htlcs, rounds, "low-r": Number(lowR), work }).flatMap(([k, v]) => [
-      `--${k}`,
-      `${v}`,
-    ]);
-    const ran = await run(program, args, `${lines.join("\n")}\n`);
+  const time = async ({ kind, lowR, funding, htlcBase, rounds }: Jobs): Promise<Measured> => {
+    const lines = [funding, htlcBase, ...rounds.flatMap(({ tweak, digests }) => [tweak, ...digests])];
+    const htlcs = (rounds[0]?.digests.length ?? 0) - 1;
+    const options = { htlcs, rounds: rounds.length, "low-r": Number(lowR), work: kind };
+    const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`]);
+    const ran = await run(program, args, `${lines.map(toHex).join("\n")}\n`);
     const [, p50, p10, tried, xor] =
       /^p50=(\S+) p10=(\S+) tried=(\d+) xor=([0-9a-f]{128})\n$/.exec(ran?.out ?? "") ?? [];
     if (ran?.code !== 0 || xor === undefined) throw new Error(`bench/limit failed: ${ran?.err}`);
     return { p50us: Number(p50), p10us: Number(p10), tried: Number(tried), xor };
   };
-  return { version: (await packageConfig("--modversion")) ?? "unknown", measure };
+  const version = (await packageConfig("--modversion")) ?? "unknown";
+  return { version, time, measure: (load) => time(benchJobs(load)) };
 };

@@ -6,11 +6,11 @@
 import { type BinaryReader, type BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import * as P from "micro-packed";
 import { Malformed } from "./malformed.ts";
-import { readFields, readList, readMaybe, writeFields } from "./protobuf.ts";
+import { readFields, readList, readMaybe, writeFields, writeList } from "./protobuf.ts";
 
 /** What a printer needs to know of a field. */
 export type Shape =
-  | { readonly kind: "uint"; readonly bits: 8 | 16 | 32 | 64; readonly unit: string }
+  | { readonly kind: "uint"; readonly bits: 8 | 16 | 32 | 64; readonly max: bigint; readonly unit: string }
   | { readonly kind: "bool" }
   | { readonly kind: "bytes"; readonly length: number; readonly unit: string }
   | { readonly kind: "blob"; readonly max: number; readonly unit: string }
@@ -50,19 +50,28 @@ export const isKnown = <T>(value: Maybe<T>): value is T => value !== unknown;
 const checked = <A, B>(inner: P.CoderType<A>, make: (raw: A) => B, unmake: (value: B) => A): P.CoderType<B> =>
   P.apply(inner, { encode: make, decode: unmake });
 
+/** What an encoder is given wrongly is a defect of this process: never Malformed, which is said of others' bytes. */
+const must = (holds: boolean, what: string): void => {
+  if (!holds) throw new RangeError(what);
+};
+
 const small = (
   bits: 8 | 16 | 32,
   packed: P.CoderType<number>,
-): (<T extends number>(unit: string, make: (n: number) => T) => Field<T>) => {
-  return (unit, make) => ({
-    shape: { kind: "uint", bits, unit },
+): (<T extends number>(unit: string, make: (n: number) => T, max?: T | number) => Field<T>) => {
+  const all = 2 ** bits - 1;
+  return (unit, make, max = all) => ({
+    shape: { kind: "uint", bits, max: BigInt(max), unit },
     packed: checked(packed, make, (n) => n),
     proto: {
       wire: WireType.Varint,
-      write: (to, n) => to.uint64(n),
+      write: (to, n) => {
+        must(n <= all, `${n} has more than ${bits} bits`);
+        to.uint64(n);
+      },
       read: (from) => {
         const n = BigInt(from.uint64());
-        if (n >= 1n << BigInt(bits)) throw new Malformed("", `more than ${bits} bits`);
+        if (n > BigInt(all)) throw new Malformed("", `more than ${bits} bits`);
         return make(Number(n));
       },
     },
@@ -73,8 +82,13 @@ export const u8 = small(8, P.U8);
 export const u16 = small(16, P.U16BE);
 export const u32 = small(32, P.U32BE);
 
-export const u64 = <T extends bigint>(unit: string, make: (n: bigint) => T): Field<T> => ({
-  shape: { kind: "uint", bits: 64, unit },
+/** `max` is for the printers; `make` enforces it. */
+export const u64 = <T extends bigint>(
+  unit: string,
+  make: (n: bigint) => T,
+  max = (1n << 64n) - 1n,
+): Field<T> => ({
+  shape: { kind: "uint", bits: 64, max, unit },
   packed: checked(P.U64BE, make, (n) => n),
   proto: {
     wire: WireType.Varint,
@@ -98,7 +112,7 @@ export const bool: Field<boolean> = {
 };
 
 /** Copied on the way in: the reader's buffer belongs to the transport. */
-const own = (bytes: Uint8Array): Uint8Array => Uint8Array.prototype.slice.call(bytes);
+const own = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
 
 export const fixed = <T extends Uint8Array>(
   unit: string,
@@ -113,7 +127,10 @@ export const fixed = <T extends Uint8Array>(
   ),
   proto: {
     wire: WireType.LengthDelimited,
-    write: (to, value) => to.bytes(value),
+    write: (to, value) => {
+      must(value.length === length, `${value.length} bytes where ${length} belong`);
+      to.bytes(value);
+    },
     read: (from) => {
       const bytes = from.bytes();
       if (bytes.length !== length) throw new Malformed("", `${bytes.length} bytes where ${length} belong`);
@@ -145,7 +162,10 @@ export const blob = <T extends Uint8Array>(
   ),
   proto: {
     wire: WireType.LengthDelimited,
-    write: (to, value) => to.bytes(value),
+    write: (to, value) => {
+      must(value.length <= max, `${value.length} bytes where at most ${max} may be`);
+      to.bytes(value);
+    },
     read: (from) => {
       const bytes = from.bytes();
       bounded(bytes.length, max);
@@ -166,12 +186,19 @@ const readable = (bytes: Uint8Array): string => {
 /** `max` counts bytes of UTF-8. */
 export const text = (unit: string, max: number): Field<string> => {
   const encoder = new TextEncoder();
+  const encode = (value: string): Uint8Array => {
+    // The encoder would put U+FFFD for half a surrogate pair: what is read back would be another text.
+    must(value.isWellFormed(), "not well-formed Unicode");
+    const bytes = encoder.encode(value);
+    must(bytes.length <= max, `${bytes.length} bytes where at most ${max} may be`);
+    return bytes;
+  };
   return {
     shape: { kind: "text", max, unit },
-    packed: checked(P.bytes(count(max)), readable, (value) => encoder.encode(value)),
+    packed: checked(P.bytes(count(max)), readable, encode),
     proto: {
       wire: WireType.LengthDelimited,
-      write: (to, value) => to.bytes(encoder.encode(value)),
+      write: (to, value) => to.bytes(encode(value)),
       read: (from) => {
         const bytes = from.bytes();
         bounded(bytes.length, max);
@@ -190,7 +217,7 @@ export const choice = <const V extends readonly string[]>(name: string, values: 
   };
   const toNumber = (value: V[number]): number => {
     const at = values.indexOf(value);
-    if (at < 0) throw new Malformed("", `none of ${values.join(", ")}`);
+    must(at >= 0, `none of ${values.join(", ")}`);
     return at + 1;
   };
   const number = u8(name, (n) => n);
@@ -205,15 +232,11 @@ export const choice = <const V extends readonly string[]>(name: string, values: 
   };
 };
 
-/** Elements are messages or fixed bytes, so that a hostile count costs its sender as much as the reader. */
+/** An element takes at least a byte, so that a hostile count costs its sender as much as the reader. */
 export const list = <T>(element: Field<T>, max: number): Field<readonly T[]> => {
-  const packed = P.array(count(max), element.packed) as unknown as P.CoderType<readonly T[]>;
   return {
     shape: { kind: "list", of: element.shape, max },
-    packed: P.validate(packed, (items) => {
-      bounded(items.length, max);
-      return items;
-    }),
+    packed: P.array(count(max), element.packed) as unknown as P.CoderType<readonly T[]>,
     each: element.proto as Proto<unknown>,
     max,
     // Alone (inside a `maybe`) a list is a message of its own with the items under tag 1.
@@ -221,10 +244,7 @@ export const list = <T>(element: Field<T>, max: number): Field<readonly T[]> => 
       wire: WireType.LengthDelimited,
       write: (to, items) => {
         to.fork();
-        for (const item of items) {
-          to.tag(1, element.proto.wire);
-          element.proto.write(to, item);
-        }
+        writeList(element.proto, max, 1, to, items);
         to.join();
       },
       read: (from) => readList(element.proto, max, from.bytes()),
@@ -232,14 +252,25 @@ export const list = <T>(element: Field<T>, max: number): Field<readonly T[]> => 
   };
 };
 
+/** Could a known value be taken for `unknown`? */
+const isAmbiguous = (shape: Shape): boolean =>
+  shape.kind === "text" ||
+  shape.kind === "maybe" ||
+  (shape.kind === "choice" && shape.values.includes(unknown));
+
 export const maybe = <T>(known: Field<T>): Field<Maybe<T>> => {
+  must(!isAmbiguous(known.shape), "a value of this field may be the word `unknown` itself");
   const packed = P.optional(P.bool, known.packed as P.CoderType<T>);
   return {
     shape: { kind: "maybe", of: known.shape },
     packed: checked(
       packed,
       (value): Maybe<T> => (value === undefined ? unknown : value),
-      (value) => (isKnown(value) ? value : undefined),
+      (value) => {
+        // Left out is not the same as unknown, which must be said.
+        must(value !== undefined, "missing");
+        return isKnown(value) ? value : undefined;
+      },
     ),
     proto: {
       wire: WireType.LengthDelimited,
@@ -277,12 +308,20 @@ export const message = <F extends Fields>(name: string, fields: F): Field<Values
   },
 });
 
-const packedFields = <F extends Fields>(fields: F): P.CoderType<Values<F>> =>
+export const packedFields = <F extends Fields>(fields: F): P.CoderType<Values<F>> =>
   P.struct(
     Object.fromEntries(Object.entries(fields).map(([key, field]) => [key, field.packed])),
   ) as unknown as P.CoderType<Values<F>>;
 
-const place = /^Reader\(([^)]*)\): (?:Error: |Malformed: )*(.*)$/s;
+const place = /^Reader\(([^)]*)\): (?:\w*Error: |Malformed: )*(.*)$/s;
+const leftOver = /^(\d+) bytes \d+ bits left after unpack/;
+
+/** As in the protobuf form: `htlcs[3].amount`. */
+const dotted = (path: string): string =>
+  path
+    .replace(/\/?\barrayLen$/, "")
+    .replaceAll(/(^|\/)(\d+)(?=\/|$)/g, "[$2]")
+    .replaceAll("/", ".");
 
 /** Bytes to a value; whatever is wrong with them is Malformed, with the path of the field. */
 export const unpack = <T>(coder: P.CoderType<T>, bytes: Uint8Array): T => {
@@ -290,6 +329,8 @@ export const unpack = <T>(coder: P.CoderType<T>, bytes: Uint8Array): T => {
     return coder.decode(bytes);
   } catch (error) {
     const [, path = "", reason = "unreadable"] = place.exec((error as Error).message) ?? [];
-    throw new Malformed(path.replaceAll("/", "."), reason);
+    // The library quotes all that is left over, which may be as long as the sender likes.
+    const [, excess] = leftOver.exec(reason) ?? [];
+    throw new Malformed(dotted(path), excess === undefined ? reason : `${excess} bytes too many`);
   }
 };

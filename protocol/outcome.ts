@@ -1,6 +1,7 @@
 /** What a request can end as. Three failures, never mixed; all of them are values here. */
 
 import { bool, choice, list, message, text, type ValueOf } from "./codec.ts";
+import type { Malformed } from "./malformed.ts";
 import type { Name, Reply } from "./operations/index.ts";
 
 export const fact = message("Fact", { name: text("what was compared", 64), value: text("its value", 256) });
@@ -36,3 +37,16 @@ export type Outcome<N extends Name> =
   | { readonly is: "refusal"; readonly refusal: Refusal }
   | { readonly is: "malformed"; readonly malformed: ValueOf<typeof malformed> }
   | { readonly is: "fault"; readonly fault: Fault };
+
+/** As much of a text as fits into `max` bytes of UTF-8. */
+export const clip = (text: string, max: number): string => {
+  const wellFormed = text.toWellFormed();
+  const { read, written } = new TextEncoder().encodeInto(wellFormed, new Uint8Array(max));
+  return read < wellFormed.length && written <= max ? wellFormed.slice(0, read) : wellFormed;
+};
+
+/** Reasons can quote what a stranger sent, at any length. */
+export const malformedOf = (error: Malformed): ValueOf<typeof malformed> => ({
+  path: clip(error.path, 256),
+  reason: clip(error.reason, 512),
+});

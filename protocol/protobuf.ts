@@ -3,7 +3,7 @@
  * Field numbers are the order of declaration, from 1.
  */
 
-import { BinaryReader, type BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Field, Fields, Proto, Values } from "./codec.ts";
 import { Malformed } from "./malformed.ts";
 
@@ -22,17 +22,73 @@ const table = (fields: Fields): readonly Entry[] => {
   return entries;
 };
 
+/**
+ * The library's reader takes a number in more bytes than it needs, and drops the bits above the 64th or, of a
+ * length, the 32nd. Here a value has one encoding: what decodes gives the same bytes when it is encoded again.
+ */
+class StrictReader extends BinaryReader {
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    super(bytes);
+    this.#bytes = bytes;
+  }
+
+  /** Holds the varint from `start` to here against its longest form. */
+  #shortest(start: number, longest: number, top: number): void {
+    const length = this.pos - start;
+    const last = this.#bytes[this.pos - 1] as number;
+    if (length > 1 && last === 0) throw new Malformed("", "a number in more bytes than it needs");
+    if (length > longest || (length === longest && last > top))
+      throw new Malformed("", `a number of more than ${longest === 10 ? 64 : 32} bits`);
+  }
+
+  override tag(): [number, WireType] {
+    const start = this.pos;
+    const tag = super.tag();
+    this.#shortest(start, 5, 0x0f);
+    return tag;
+  }
+
+  override uint64(): bigint | string {
+    const start = this.pos;
+    const value = super.uint64();
+    this.#shortest(start, 10, 1);
+    return value;
+  }
+
+  override bytes(): Uint8Array {
+    const start = this.pos;
+    const length = this.uint32();
+    this.#shortest(start, 5, 0x0f);
+    if (length > this.len - this.pos) throw new Malformed("", "cut short");
+    this.pos += length;
+    return this.#bytes.subarray(this.pos - length, this.pos);
+  }
+}
+
+export const writeList = <T>(
+  each: Proto<T>,
+  max: number,
+  number: number,
+  to: BinaryWriter,
+  items: readonly T[],
+): void => {
+  if (items.length > max) throw new RangeError(`${items.length} where at most ${max} may be`);
+  for (const item of items) {
+    to.tag(number, each.wire);
+    each.write(to, item);
+  }
+};
+
 export const writeFields = <F extends Fields>(fields: F, to: BinaryWriter, value: Values<F>): void => {
   table(fields).forEach(({ name, field }, at) => {
     const one = (value as Readonly<Record<string, unknown>>)[name];
     if (field.each === undefined) {
       to.tag(at + 1, field.proto.wire);
       field.proto.write(to, one);
-      return;
-    }
-    for (const item of one as readonly unknown[]) {
-      to.tag(at + 1, field.each.wire);
-      field.each.write(to, item);
+    } else {
+      writeList(field.each, field.max ?? 0, at + 1, to, one as readonly unknown[]);
     }
   });
 };
@@ -61,14 +117,14 @@ const expectWire = (found: WireType, wanted: WireType): void => {
 export const readFields = <F extends Fields>(fields: F, bytes: Uint8Array): Values<F> => {
   const entries = table(fields);
   const out: Record<string, unknown> = {};
-  const from = new BinaryReader(bytes);
+  const from = new StrictReader(bytes);
   let open = 0;
 
   /** Everything before `until` has had its chance: a list may be empty, anything else is missing. */
   const closeBefore = (until: number): void => {
     for (; open < until; open++) {
       const { name, field } = entries[open] as Entry;
-      if (name in out) continue;
+      if (Object.hasOwn(out, name)) continue;
       if (field.each === undefined) throw new Malformed(name, "missing");
       out[name] = [];
     }
@@ -83,14 +139,14 @@ export const readFields = <F extends Fields>(fields: F, bytes: Uint8Array): Valu
     closeBefore(number - 1);
     const { each } = field;
     if (each === undefined) {
-      if (name in out) throw new Malformed(name, "repeated");
+      if (Object.hasOwn(out, name)) throw new Malformed(name, "repeated");
       out[name] = reading(name, () => {
         expectWire(wire, field.proto.wire);
         return field.proto.read(from);
       });
       continue;
     }
-    const items = (out[name] ?? []) as unknown[];
+    const items = (Object.hasOwn(out, name) ? out[name] : []) as unknown[];
     out[name] = items;
     items.push(
       reading(`${name}[${items.length}]`, () => readItem(each, field.max ?? 0, items.length, wire, from)),
@@ -108,7 +164,7 @@ const readItem = <T>(each: Proto<T>, max: number, before: number, wire: WireType
 
 /** A list that is a message of its own: its items under tag 1. */
 export const readList = <T>(each: Proto<T>, max: number, bytes: Uint8Array): readonly T[] => {
-  const from = new BinaryReader(bytes);
+  const from = new StrictReader(bytes);
   const items: T[] = [];
   while (from.pos < from.len) {
     const [number, wire] = nextTag(from);
@@ -121,7 +177,7 @@ export const readList = <T>(each: Proto<T>, max: number, bytes: Uint8Array): rea
 /** `oneof { bool unknown = 1; T known = 2; }`: undefined for unknown, and neither is Malformed. */
 export const readMaybe = <T>(known: Proto<T>, bytes: Uint8Array): T | undefined => {
   if (bytes.length === 0) throw new Malformed("", "missing: neither known nor unknown");
-  const from = new BinaryReader(bytes);
+  const from = new StrictReader(bytes);
   const [number, wire] = nextTag(from);
   const value = ((): T | undefined => {
     if (number === 2) {
@@ -136,3 +192,65 @@ export const readMaybe = <T>(known: Proto<T>, bytes: Uint8Array): T | undefined 
   if (from.pos < from.len) throw new Malformed("", "both known and unknown");
   return value;
 };
+
+/** `uint64 id = 1`, then one of many: `name` and `value` say which. */
+export interface Enveloped<N extends string> {
+  readonly id: bigint;
+  readonly name: N;
+  readonly value: unknown;
+}
+
+export const writeEnvelope = <T>(id: bigint, number: number, proto: Proto<T>, value: T): Uint8Array => {
+  const to = new BinaryWriter();
+  to.tag(1, WireType.Varint);
+  to.uint64(id);
+  to.tag(number, proto.wire);
+  proto.write(to, value);
+  return to.finish();
+};
+
+const readId = (from: BinaryReader): bigint =>
+  reading("id", () => {
+    const [number, wire] = from.pos < from.len ? from.tag() : [0, 0];
+    if (number !== 1) throw new Malformed("", "missing");
+    expectWire(wire, WireType.Varint);
+    return BigInt(from.uint64());
+  });
+
+export const readEnvelope = <N extends string>(
+  bytes: Uint8Array,
+  member: (number: number) => { readonly name: N; readonly proto: Proto<unknown> } | undefined,
+): Enveloped<N> => {
+  const from = new StrictReader(bytes);
+  const id = readId(from);
+  if (from.pos === from.len) throw new Malformed("", "an id alone");
+  const [number, wire] = nextTag(from);
+  const found = member(number);
+  if (found === undefined) throw new Malformed(`#${number}`, "no such field");
+  const { name, proto } = found;
+  const value = reading(name, () => {
+    expectWire(wire, proto.wire);
+    return proto.read(from);
+  });
+  if (from.pos < from.len) throw new Malformed(name, "followed by more");
+  return { id, name, value };
+};
+
+/** Of an envelope whose content is Malformed; 0 if not even that can be read. */
+export const envelopeId = (bytes: Uint8Array): bigint => {
+  try {
+    return readId(new StrictReader(bytes));
+  } catch {
+    return 0n;
+  }
+};
+
+/** A message with nothing around it: `proto` reads and writes one behind its length. */
+export const encodeAlone = <T>(proto: Proto<T>, value: T): Uint8Array => {
+  const to = new BinaryWriter();
+  proto.write(to, value);
+  return new BinaryReader(to.finish()).bytes();
+};
+
+export const decodeAlone = <T>(name: string, proto: Proto<T>, bytes: Uint8Array): T =>
+  reading(name, () => proto.read(new StrictReader(new BinaryWriter().bytes(bytes).finish())));

@@ -3,10 +3,11 @@
  *
  *   limit --htlcs N --rounds R --low-r 0|1 --work sign|verify  < lines
  *
- * Lines of 64 hex digits: a secret key, then (N + 1) digests a round. `sign` is the counterparty's commitment: its
- * keys (BOLT 3, "Key Derivation", without the hashes that make the tweaks), then N + 1 signatures. `verify` is the
- * holder's: N + 1 signatures checked. Prints p50 and p10 of the rounds in microseconds, the number of signatures
- * tried, and the XOR of those kept, so that whoever compares can see that both did the same work.
+ * Lines of 64 hex digits: the funding key, the secret of the HTLC basepoint, then for each round the tweak of its
+ * HTLC key and N + 1 digests. Timed are the keys of a commitment (BOLT 3, "Key Derivation", without the hashes that
+ * make the tweaks), and then `sign`: N + 1 signatures for the counterparty's, or `verify`: N + 1 signatures checked
+ * for the holder's. Prints p50 and p10 of the rounds in microseconds, the number of signatures tried, and the XOR of
+ * those kept, so that whoever compares can see that both did the same work.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <secp256k1.h>
@@ -52,21 +53,20 @@ static void serialize(const secp256k1_pubkey *key) {
 
 /* What a signer has at hand before the request comes: parsed basepoints. The per-commitment point comes with it. */
 struct keys {
-  byte funding[32];
+  byte funding[32], htlc_base[32];
   secp256k1_pubkey revocation_base, delayed_base, their_htlc_base;
   byte per_commitment_point[33];
 };
 
-static void prepare(struct keys *keys, const byte key[32], const byte digest[32]) {
+static void prepare(struct keys *keys, const byte tweak[32]) {
   byte secret[32];
   secp256k1_pubkey *bases[3] = {&keys->revocation_base, &keys->delayed_base, &keys->their_htlc_base};
-  memcpy(keys->funding, key, 32);
-  memcpy(secret, key, 32);
+  memcpy(secret, keys->funding, 32);
   for (int i = 0; i < 3; i++) {
-    must(secp256k1_ec_seckey_tweak_add(ctx, secret, digest), "tweak");
+    must(secp256k1_ec_seckey_tweak_add(ctx, secret, tweak), "tweak");
     must(secp256k1_ec_pubkey_create(ctx, bases[i], secret), "base");
   }
-  must(secp256k1_ec_seckey_tweak_add(ctx, secret, digest), "tweak");
+  must(secp256k1_ec_seckey_tweak_add(ctx, secret, tweak), "tweak");
   secp256k1_pubkey point;
   must(secp256k1_ec_pubkey_create(ctx, &point, secret), "point");
   serialize(&point);
@@ -89,7 +89,7 @@ static void derive(const struct keys *keys, const byte tweak[32], byte htlc_secr
   theirs = keys->their_htlc_base;
   must(secp256k1_ec_pubkey_tweak_add(ctx, &theirs, tweak), "tweak");
   serialize(&theirs);
-  memcpy(htlc_secret, keys->funding, 32);
+  memcpy(htlc_secret, keys->htlc_base, 32);
   must(secp256k1_ec_seckey_tweak_add(ctx, htlc_secret, tweak), "tweak");
   must(secp256k1_ec_pubkey_create(ctx, &ours, htlc_secret), "create");
   serialize(&ours);
@@ -133,23 +133,25 @@ int main(int argc, char **argv) {
   must(htlcs >= 0 && htlcs <= 966 && rounds > 0 && rounds <= 1000000 && (low_r == 0 || low_r == 1),
        "usage: limit --htlcs N --rounds R --low-r 0|1 --work sign|verify");
   ctx = secp256k1_context_create(SECP256K1_CONTEXT_SIGN | SECP256K1_CONTEXT_VERIFY);
-  size_t each = (size_t)htlcs + 1;
-  byte key[32], mixed[64] = {0};
-  byte(*digests)[32] = malloc(each * (size_t)rounds * 32);
+  size_t each = (size_t)htlcs + 1, lines = each + 1;
+  byte mixed[64] = {0};
+  byte(*given)[32] = malloc(lines * (size_t)rounds * 32);
   byte(*signatures)[64] = malloc(each * 64);
   double *times = malloc((size_t)rounds * sizeof *times);
-  must(digests != NULL && signatures != NULL && times != NULL, "out of memory");
-  read_line(key);
-  for (size_t i = 0; i < each * (size_t)rounds; i++) read_line(digests[i]);
-
+  must(given != NULL && signatures != NULL && times != NULL, "out of memory");
   struct keys keys;
-  prepare(&keys, key, digests[0]);
+  read_line(keys.funding);
+  read_line(keys.htlc_base);
+  for (size_t i = 0; i < lines * (size_t)rounds; i++) read_line(given[i]);
+
+  prepare(&keys, given[0]);
   unsigned long tried = 0;
   for (long round = 0; round < rounds; round++) {
-    const byte(*digest)[32] = (const byte(*)[32])(digests + (size_t)round * each);
+    const byte *tweak = given[(size_t)round * lines];
+    const byte(*digest)[32] = (const byte(*)[32])(given + (size_t)round * lines + 1);
     byte htlc_secret[32];
     double start = now();
-    derive(&keys, digest[0], htlc_secret);
+    derive(&keys, tweak, htlc_secret);
     for (size_t i = 0; i < each; i++)
       tried += sign(digest[i], i == 0 ? keys.funding : htlc_secret, (int)low_r, signatures[i]);
     times[round] = now() - start;
@@ -160,6 +162,7 @@ int main(int argc, char **argv) {
     must(secp256k1_ec_pubkey_create(ctx, &funding_key, keys.funding), "create");
     must(secp256k1_ec_pubkey_create(ctx, &htlc_key, htlc_secret), "create");
     start = now();
+    derive(&keys, tweak, htlc_secret);
     for (size_t i = 0; i < each; i++) {
       secp256k1_ecdsa_signature parsed;
       must(secp256k1_ecdsa_signature_parse_compact(ctx, &parsed, signatures[i]), "parse");
@@ -173,7 +176,7 @@ int main(int argc, char **argv) {
   printf("\n");
   free(times);
   free(signatures);
-  free(digests);
+  free(given);
   secp256k1_context_destroy(ctx);
   return 0;
 }

@@ -6,8 +6,19 @@
 import { type Field, message } from "../codec.ts";
 import { Malformed } from "../malformed.ts";
 import { fault, malformed, type Outcome, refusal } from "../outcome.ts";
-import { envelopeId, readEnvelope, writeEnvelope } from "../protobuf.ts";
-import { type AnyRequest, type Name, names, operations, type Reply, type Request } from "./index.ts";
+import { decodeAlone, encodeAlone, envelopeId, readEnvelope, writeEnvelope } from "../protobuf.ts";
+import {
+  type AnyRequest,
+  type Name,
+  names,
+  operations,
+  protocolVersion,
+  type Reply,
+  type Request,
+} from "./index.ts";
+
+/** In the .proto, and in the path of every gRPC method. */
+export const packageName = `countersign.v${protocolVersion}`;
 
 export const requestName = (name: Name): string => `${capital(name)}Request`;
 export const replyName = (name: Name): string => `${capital(name)}Reply`;
@@ -98,3 +109,37 @@ export const decodeOutcome = (bytes: Uint8Array): Answer => {
   if (name in failures) return { id, is: name, [name]: value } as unknown as Answer;
   return { id, is: "reply", name, reply: value } as unknown as Answer;
 };
+
+/** A unary call's messages: no envelope, for the method names the operation. */
+export const encodeRequestBody = <N extends Name>(name: N, body: Request<N>): Uint8Array =>
+  encodeAlone((requests[name] as Field<Request<N>>).proto, body);
+
+export const decodeRequestBody = (name: Name, bytes: Uint8Array): AnyRequest =>
+  ({ name, body: decodeAlone<unknown>(name, requests[name].proto, bytes) }) as AnyRequest;
+
+export const encodeReplyBody = <N extends Name>(name: N, reply: Reply<N>): Uint8Array =>
+  encodeAlone((replies[name] as Field<Reply<N>>).proto, reply);
+
+export const decodeReplyBody = <N extends Name>(name: N, bytes: Uint8Array): Reply<N> =>
+  decodeAlone<Reply<N>>(name, (replies[name] as Field<Reply<N>>).proto, bytes);
+
+/** A failure as the trailer of a unary call carries it. */
+export const encodeFailure = (outcome: Exclude<Outcome<Name>, { is: "reply" }>): Uint8Array => {
+  switch (outcome.is) {
+    case "refusal":
+      return encodeAlone(refusal.proto, outcome.refusal);
+    case "malformed":
+      return encodeAlone(malformed.proto, outcome.malformed);
+    case "fault":
+      return encodeAlone(fault.proto, outcome.fault);
+  }
+};
+
+export const decodeFailure = (
+  is: keyof typeof failures,
+  bytes: Uint8Array,
+): Exclude<Outcome<Name>, { is: "reply" }> =>
+  ({
+    is,
+    [is]: decodeAlone<unknown>(is, failures[is].field.proto as Field<unknown>["proto"], bytes),
+  }) as never;

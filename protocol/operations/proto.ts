@@ -1,8 +1,8 @@
 /** Prints countersign.proto, for those who come with a generator of their own. */
 
 import type { Shape } from "../codec.ts";
-import { capital, failures, placeOf, replyName, requestName } from "./envelope.ts";
-import { operations, protocolVersion } from "./index.ts";
+import { capital, failures, packageName, placeOf, replyName, requestName } from "./envelope.ts";
+import { operations } from "./index.ts";
 import {
   allNamed,
   type ChoiceShape,
@@ -13,8 +13,6 @@ import {
   replyShape,
   requestShape,
 } from "./shapes.ts";
-
-export const package_ = `countersign.v${protocolVersion}`;
 
 const snake = (name: string): string =>
   name
@@ -100,7 +98,7 @@ const header = `// Printed from the operations table: do not edit. \`npm run pri
 
 syntax = "proto3";
 
-package ${package_};
+package ${packageName};
 `;
 
 const service = (): string =>

@@ -1,38 +1,29 @@
 /**
- * Where a mutual close pays: the receiving addresses of an ordinary BIP 84 account, so that whoever holds the words
- * finds the money with any wallet. Account = the node's index, address = the channel's id.
+ * The on-chain wallet of style `native`, version 1: BIP 84, so that the 24 words and any wallet are enough to reach
+ * the money. A node has two accounts: 2 * index for what it receives and spends, 2 * index + 1 for mutual closes.
  */
 
 import { HDKey } from "@scure/bip32";
 import { p2wpkh } from "../../protocol/bitcoin/script.ts";
-import type { Network } from "../../protocol/operations/fields.ts";
-import type { Secret } from "../../protocol/secret.ts";
 import { type ChannelId, point, type Script } from "../../protocol/units.ts";
-import { recent } from "./recent.ts";
+import type { NativeRoot } from "./native.ts";
 
-export interface WalletRoot {
-  readonly seed: Secret;
-  readonly network: Network;
-  readonly nodeIndex: number;
-}
+/** Channels above 2^31 share a script with a lower one: no money is lost by that, only privacy. */
+const indices = 1n << 31n;
 
-/** SLIP 44: one coin type for all that is no money. */
-const coin = (network: Network): number => (network === "bitcoin" ? 0 : 1);
-
-/** Only the public half stays in memory. */
-export const closingScripts = ({
-  seed,
-  network,
-  nodeIndex,
-}: WalletRoot): ((channel: ChannelId) => Script) => {
+/** Keeps the account's public key alone. */
+export const closingScripts = ({ seed, network, nodeIndex }: NativeRoot): ((id: ChannelId) => Script) => {
+  // SLIP 44: all test networks are coin type 1.
+  const coin = network === "bitcoin" ? 0 : 1;
   const master = seed.use((bytes) => HDKey.fromMasterSeed(bytes));
-  const account = master.derive(`m/84'/${coin(network)}'/${nodeIndex}'`);
-  const receiving = HDKey.fromExtendedKey(account.publicExtendedKey).deriveChild(0);
+  const account = master.derive(`m/84'/${coin}'/${2 * nodeIndex + 1}'`);
+  const chain = HDKey.fromExtendedKey(account.publicExtendedKey).deriveChild(0);
   master.wipePrivateData();
   account.wipePrivateData();
-  return recent(10_000, (channel: ChannelId) => {
-    const { publicKey } = receiving.deriveChild(Number(channel & 0x7fff_ffffn));
-    if (publicKey === null) throw new Error("a public key was wiped");
+
+  return (id) => {
+    const { publicKey } = chain.deriveChild(Number(id % indices));
+    if (publicKey === null) throw new Error("a public key has no public key");
     return p2wpkh(point(publicKey));
-  });
+  };
 };

@@ -1,0 +1,34 @@
+/** Writes what is printed from code; with --check, says what differs and exits 1. */
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { printOperations } from "../protocol/operations/markdown.ts";
+import { printProto } from "../protocol/operations/proto.ts";
+
+const printed: Readonly<Record<string, () => string>> = {
+  "protocol/countersign.proto": printProto,
+  "docs/operations.md": printOperations,
+};
+
+const pathOf = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));
+
+const current = (name: string): string | undefined => {
+  try {
+    return readFileSync(pathOf(name), "utf8");
+  } catch {
+    return undefined;
+  }
+};
+
+const check = process.argv.includes("--check");
+for (const [name, print] of Object.entries(printed)) {
+  const text = print();
+  if (current(name) === text) continue;
+  if (check) {
+    process.stderr.write(`${name} is not what the code prints: run \`npm run print\`\n`);
+    process.exitCode = 1;
+  } else {
+    writeFileSync(pathOf(name), text);
+    process.stdout.write(`printed ${name}\n`);
+  }
+}

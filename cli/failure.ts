@@ -1,0 +1,26 @@
+import { CommanderError } from "commander";
+import { Malformed } from "../protocol/malformed.ts";
+import { faultText } from "../signer/hardening.ts";
+import { SetupError } from "../signer/setup-error.ts";
+import { exitCodes, exitOf } from "./exit.ts";
+
+export interface Failure {
+  readonly code: number;
+  /** For the error stream; empty where all was said already. */
+  readonly text: string;
+}
+
+const told: ReadonlySet<string> = new Set(["commander.helpDisplayed", "commander.version"]);
+
+export const failureOf = (error: unknown): Failure => {
+  if (error instanceof SetupError) {
+    const remedy = error.remedy === "" ? "" : `\n${error.remedy}`;
+    return { code: exitOf(error.problem), text: `countersign: ${error.message}${remedy}` };
+  }
+  if (error instanceof Malformed)
+    return { code: exitCodes.invalid.code, text: `countersign: ${error.message}` };
+  // Commander has printed the help or the reason itself.
+  if (error instanceof CommanderError)
+    return { code: told.has(error.code) ? exitCodes.ok.code : exitCodes.usage.code, text: "" };
+  return { code: exitCodes.fault.code, text: `countersign: ${faultText(error)}` };
+};

@@ -1,0 +1,229 @@
+/** A signer's directory: built beside its place and renamed into it, so that it is there whole or not at all. */
+
+import { randomBytes } from "node:crypto";
+import { mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { toHex } from "../protocol/bytes.ts";
+import type { Curve } from "../protocol/curve/curve.ts";
+import type { Network, Tier } from "../protocol/operations/fields.ts";
+import type { Secret } from "../protocol/secret.ts";
+import type { NodeId } from "../protocol/units.ts";
+import type { TcpAddress } from "../protocol/wire/address.ts";
+import {
+  createAuthority,
+  type Identity,
+  type Issuance,
+  issueClient,
+  issueServer,
+} from "../signer/certificates.ts";
+import { type Config, configFile, printAddress, printConfig } from "../signer/config.ts";
+import { writeSealed } from "../signer/keys/sealed.ts";
+import { type Seed, seedOf, writeSeed } from "../signer/keys/seed.ts";
+import { softwareKeyring } from "../signer/keys/software.ts";
+import { codeOf, createFile, syncDirectory } from "../signer/private-file.ts";
+import { SetupError } from "../signer/setup-error.ts";
+
+export interface HomePlan {
+  readonly dir: string;
+  readonly network: Network;
+  readonly tier: Tier;
+  /** Where the signer listens. */
+  readonly listen: TcpAddress;
+  /** What the host dials: `listen` itself, or a name that leads there. */
+  readonly dialled: TcpAddress;
+  /** Further names for the server's certificate. */
+  readonly names: readonly string[];
+  readonly curve: Curve;
+  readonly seed: Seed;
+  readonly passphrase: Secret;
+  readonly workFactor: number;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+export interface Home {
+  readonly dir: string;
+  readonly node: string;
+  readonly network: Network;
+  readonly tier: Tier;
+  readonly address: string;
+  readonly config: string;
+  readonly seed: string;
+  /** To be copied to the machine of the host, and deleted here. */
+  readonly host: string;
+}
+
+const nodeIndex = 0;
+
+const nodeOf = ({ seed, network, curve }: HomePlan): NodeId => {
+  const secret = seedOf(seed.entropy);
+  const keyring = softwareKeyring({ seed: secret, style: seed.style, network, nodeIndex, curve });
+  keyring.close();
+  secret.wipe();
+  return keyring.node;
+};
+
+/** Ten years for each: a host whose certificate runs out can no longer have its channels signed for. */
+const days = 3650;
+
+interface Issued {
+  readonly ca: Identity;
+  readonly server: Identity;
+  readonly admin: Identity;
+  readonly host: Identity;
+}
+
+const issueAll = (node: NodeId, { names, dialled, now }: HomePlan): Issued => {
+  const issuance: Issuance = { now, days, random: (length) => new Uint8Array(randomBytes(length)) };
+  const ca = createAuthority("Countersign authority", issuance);
+  return {
+    ca,
+    server: issueServer(ca, [dialled.host, ...names], issuance),
+    admin: issueClient(ca, { role: "admin" }, issuance),
+    host: issueClient(ca, { role: "host", node }, issuance),
+  };
+};
+
+const unfinishedOf = (dir: string): string => join(dirname(dir), `.${basename(dir)}.unfinished`);
+
+const listed = (dir: string): readonly string[] | undefined => {
+  try {
+    return readdirSync(dir);
+  } catch (error) {
+    switch (codeOf(error)) {
+      case "ENOENT":
+        return undefined;
+      case "ENOTDIR":
+        throw new SetupError("exists", `${dir} exists already, and is not a directory`);
+      case "EACCES":
+        throw new SetupError("permissions", `${dir} cannot be read by the user that countersign runs as`);
+      default:
+        throw error;
+    }
+  }
+};
+
+/** Before a person is asked for anything. An empty directory may be there. */
+export const checkPlace = (dir: string): void => {
+  const found = listed(dir);
+  if (found !== undefined && found.length > 0)
+    throw new SetupError(
+      "exists",
+      `${dir} is not empty, and nothing is ever written over it`,
+      "Choose another directory with --dir. If a signer's keys are in this one, keep it: nothing else has them.",
+    );
+  const unfinished = unfinishedOf(dir);
+  if (listed(unfinished) !== undefined)
+    throw new SetupError(
+      "exists",
+      `an earlier \`countersign init\` was interrupted, or still runs: it left ${unfinished}`,
+      `No key in there was ever used. If none runs, remove it with \`rm -r ${unfinished}\` and start again.`,
+    );
+  if (listed(dirname(dir)) === undefined)
+    throw new SetupError("missing", `there is no directory ${dirname(dir)} to put ${basename(dir)} into`);
+};
+
+const configOf = ({ network, tier, listen, curve }: HomePlan, node: string): Config => ({
+  schema: 1,
+  network,
+  tier,
+  listen: printAddress(listen),
+  seed: "seed.age",
+  store: "store.sqlite",
+  certificates: "certificates",
+  curve: curve.name,
+  log: "info",
+  dumps: "refuse",
+  node: { index: nodeIndex, id: node },
+});
+
+const write = async (plan: HomePlan, at: string, node: string, issued: Issued): Promise<void> => {
+  const { passphrase, workFactor, dialled, network, seed } = plan;
+  const certificates = join(at, "certificates");
+  const host = join(at, "host");
+  mkdirSync(certificates, { mode: 0o700 });
+  mkdirSync(host, { mode: 0o700 });
+
+  await writeSeed(join(at, "seed.age"), seed, passphrase, workFactor);
+  // Who could read it could issue a certificate to an administrator, who approves.
+  await issued.ca.key.use((key) =>
+    writeSealed(join(certificates, "ca-key.age"), key, passphrase, workFactor),
+  );
+  createFile(join(certificates, "ca.pem"), issued.ca.certificate);
+  for (const name of ["server", "admin"] as const) {
+    createFile(join(certificates, `${name}.pem`), issued[name].certificate);
+    issued[name].key.use((key) => createFile(join(certificates, `${name}-key.pem`), key));
+  }
+
+  const bundle = {
+    address: printAddress(dialled),
+    node,
+    network,
+    ca: "ca.pem",
+    certificate: "host.pem",
+    key: "host-key.pem",
+  };
+  createFile(join(host, "host.json"), `${JSON.stringify(bundle, undefined, 2)}\n`);
+  createFile(join(host, "ca.pem"), issued.ca.certificate);
+  createFile(join(host, "host.pem"), issued.host.certificate);
+  issued.host.key.use((key) => createFile(join(host, "host-key.pem"), key));
+
+  createFile(join(at, configFile), printConfig(configOf(plan, node)));
+};
+
+/** rename(2) replaces an empty directory and nothing else. */
+const moveInto = (from: string, to: string): void => {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    switch (codeOf(error)) {
+      case "ENOTEMPTY":
+      case "EEXIST":
+      case "ENOTDIR":
+        throw new SetupError(
+          "exists",
+          `${to} came into being meanwhile, and nothing is ever written over it`,
+        );
+      case "EBUSY":
+      case "EXDEV":
+        throw new SetupError(
+          "usage",
+          `${to} is a mount point`,
+          `Choose a directory inside: --dir ${to}/signer`,
+        );
+      default:
+        throw error;
+    }
+  }
+  syncDirectory(dirname(to));
+};
+
+export const createHome = async (plan: HomePlan): Promise<Home> => {
+  const dir = resolve(plan.dir);
+  checkPlace(dir);
+  const id = nodeOf(plan);
+  const node = toHex(id);
+  const issued = issueAll(id, plan);
+  const unfinished = unfinishedOf(dir);
+  mkdirSync(unfinished, { mode: 0o700 });
+  try {
+    await write(plan, unfinished, node, issued);
+    moveInto(unfinished, dir);
+  } catch (error) {
+    rmSync(unfinished, { recursive: true, force: true });
+    throw error;
+  } finally {
+    for (const { key } of Object.values(issued)) key.wipe();
+  }
+  const { network, tier, dialled } = plan;
+  return {
+    dir,
+    node,
+    network,
+    tier,
+    address: printAddress(dialled),
+    config: join(dir, configFile),
+    seed: join(dir, "seed.age"),
+    host: join(dir, "host"),
+  };
+};

@@ -1,0 +1,259 @@
+/** `countersign init`: a seed, certificates and a configuration, in a new directory. */
+
+import { randomBytes, randomInt } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { type Command, Option } from "commander";
+import { openCurve } from "../protocol/curve/index.ts";
+import type { Network, Tier } from "../protocol/operations/fields.ts";
+import type { Secret } from "../protocol/secret.ts";
+import type { TcpAddress } from "../protocol/wire/address.ts";
+import { defaultListen, networks, parseAddress, tiers } from "../signer/config.ts";
+import { fullWorkFactor, passphraseFrom } from "../signer/keys/sealed.ts";
+import { entropyOf, newEntropy, wordsOf } from "../signer/keys/seed.ts";
+import { readPrivate } from "../signer/private-file.ts";
+import { SetupError } from "../signer/setup-error.ts";
+import { checkPlace, createHome, type Home } from "./home.ts";
+import { openTerminal, type Terminal, table } from "./terminal.ts";
+
+export interface InitOptions {
+  readonly dir: string;
+  readonly network: Network;
+  readonly tier: Tier;
+  readonly listen: string;
+  readonly name: readonly string[];
+  readonly curve: "native" | "noble";
+  readonly yes?: true;
+  readonly passphraseFile?: string;
+  /** A file, `-`, or true for a question. */
+  readonly restore?: string | true;
+  readonly json?: true;
+}
+
+/** What init needs of the world. */
+export interface InitWorld {
+  readonly terminal: Terminal;
+  readonly readInput: () => Uint8Array;
+  readonly random: (length: number) => Uint8Array;
+  /** Below `limit`; chooses which words are asked back. */
+  readonly randomBelow: (limit: number) => number;
+  readonly now: () => number;
+}
+
+const usage = (message: string, remedy = ""): SetupError => new SetupError("usage", message, remedy);
+
+const checkOptions = (options: InitOptions, interactive: boolean): void => {
+  const { yes, passphraseFile, restore } = options;
+  if (yes && passphraseFile === undefined)
+    throw usage("--yes asks nothing, so the passphrase must come from --passphrase-file");
+  if (yes && restore === true) throw usage("--yes asks nothing: give --restore a file, or - for the input");
+  if (passphraseFile === "-" && restore === "-")
+    throw usage("the passphrase and the words cannot both come from the input");
+  if (!yes && (passphraseFile === "-" || restore === "-"))
+    throw usage("- takes the whole input, so no question can be answered: it needs --yes");
+  if (!yes && !interactive)
+    throw usage("there is no terminal to ask on", "Give --yes and --passphrase-file FILE.");
+};
+
+interface Addresses {
+  readonly listen: TcpAddress;
+  readonly dialled: TcpAddress;
+  readonly names: readonly string[];
+}
+
+const addressesOf = ({ listen: text, name: names }: InitOptions): Addresses => {
+  const listen = parseAddress(text);
+  if (listen === undefined) throw usage(`--listen ${text}: not an address`, "It has the form host:port.");
+  const [first] = names;
+  if (first !== undefined) return { listen, dialled: { host: first, port: listen.port }, names };
+  if (["0.0.0.0", "::"].includes(listen.host))
+    throw usage(
+      `--listen ${text} is every address of this machine, and no host can dial that`,
+      "Say what the host calls this machine: --name NAME.",
+    );
+  return { listen, dialled: listen, names };
+};
+
+/** age recommends 8 to 10 random letters and digits as the least that holds off guessing. */
+const shortest = 10;
+
+const checkStrength = (passphrase: Secret): Secret => {
+  const length = passphrase.use((bytes) => Array.from(new TextDecoder().decode(bytes)).length);
+  if (length < shortest)
+    throw new SetupError(
+      "passphrase",
+      `the passphrase has ${length} characters, and must have ${shortest} at least`,
+      "Four or five random words are easy to keep and hard to guess.",
+    );
+  return passphrase;
+};
+
+const attempts = 3;
+
+const askPassphrase = async (terminal: Terminal): Promise<Secret> => {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const typed = await terminal.askHidden("A passphrase for the seed, at least 10 characters: ");
+      const first = checkStrength(passphraseFrom(Buffer.from(typed)));
+      if (typed === (await terminal.askHidden("The same again: "))) return first;
+      throw new SetupError("passphrase", "the two are not the same");
+    } catch (error) {
+      if (!(error instanceof SetupError) || error.problem !== "passphrase" || attempt === attempts)
+        throw error;
+      terminal.tell(`${error.message}.`);
+    }
+  }
+};
+
+const showAndAskBack = async (
+  entropy: Secret,
+  terminal: Terminal,
+  randomBelow: InitWorld["randomBelow"],
+): Promise<void> => {
+  const words = wordsOf(entropy);
+  const numbered = words.map((word, at) => `${String(at + 1).padStart(2)}. ${word}`);
+  const rows = Array.from({ length: 6 }, (_, row) =>
+    [0, 6, 12, 18].map((column) => numbered[row + column] ?? ""),
+  );
+  for (let attempt = 1; ; attempt++) {
+    await terminal.showOnce(
+      "These 24 words are the seed. Write them down on paper, in this order: they bring back every key,\n" +
+        `and whoever reads them has every key. They are not shown again.\n\n${table(rows)}\n`,
+    );
+    const first = randomBelow(words.length);
+    const second = (first + 1 + randomBelow(words.length - 1)) % words.length;
+    let right = true;
+    for (const at of [first, second].toSorted((a, b) => a - b)) {
+      const answer = await terminal.ask(`Word ${at + 1}: `);
+      right &&= answer.trim().toLowerCase() === words[at];
+    }
+    if (right) return;
+    if (attempt === attempts)
+      throw usage(
+        "the words were not given back; nothing was written",
+        "Start again: there will be other words.",
+      );
+    terminal.tell("That is not what was shown.");
+  }
+};
+
+const askWords = async (terminal: Terminal): Promise<Secret> => {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return entropyOf(await terminal.askHidden("The 24 words on one line, which is not shown: "));
+    } catch (error) {
+      if (!(error instanceof SetupError) || error.problem !== "invalid" || attempt === attempts) throw error;
+      terminal.tell(`${error.message}.`);
+    }
+  }
+};
+
+const restored = async (from: string | true, { terminal, readInput }: InitWorld): Promise<Secret> => {
+  if (from === true) return askWords(terminal);
+  const bytes = from === "-" ? readInput() : readPrivate(from);
+  try {
+    return entropyOf(new TextDecoder().decode(bytes));
+  } finally {
+    bytes.fill(0);
+  }
+};
+
+export const init = async (options: InitOptions, world: InitWorld): Promise<Home> => {
+  const { terminal } = world;
+  const { network, tier, passphraseFile, restore, yes } = options;
+  const dir = resolve(options.dir);
+  checkOptions(options, terminal.interactive);
+  const addresses = addressesOf(options);
+  checkPlace(dir);
+  const curve = await openCurve(options.curve);
+
+  const entropy = restore === undefined ? newEntropy(world.random) : await restored(restore, world);
+  const passphrase =
+    passphraseFile === undefined
+      ? await askPassphrase(terminal)
+      : checkStrength(
+          passphraseFrom(passphraseFile === "-" ? world.readInput() : readPrivate(passphraseFile)),
+        );
+  if (restore === undefined && !yes) await showAndAskBack(entropy, terminal, world.randomBelow);
+  terminal.close();
+
+  if (!options.json) terminal.tell("Sealing the seed; this takes some seconds.");
+  const home = await createHome({
+    dir,
+    network,
+    tier,
+    ...addresses,
+    curve,
+    seed: { style: "native", entropy },
+    passphrase,
+    // Money on regtest has no worth, and its tests start many signers.
+    workFactor: network === "regtest" ? 12 : fullWorkFactor,
+    now: world.now(),
+  });
+  entropy.wipe();
+  passphrase.wipe();
+  return home;
+};
+
+const summary = (home: Home, { yes, restore }: InitOptions): string => {
+  const backup =
+    restore !== undefined
+      ? "The words bring back keys, not what the signer knew of its channels. Where the seed had channels, restore\n" +
+        "the store too before the signer starts: with an empty one it would use the keys of old channels again."
+      : yes
+        ? "Nobody has seen the 24 words: seed.age with its passphrase is the only backup. Copy it to another\n" +
+          "place now; `age -d seed.age` shows the words."
+        : "Keep the words on paper. seed.age with its passphrase is a second backup.";
+  return [
+    table([
+      ["signer", home.dir],
+      ["node", home.node],
+      ["network", home.network],
+      ["tier", home.tier],
+      ["address", home.address],
+    ]),
+    "",
+    backup,
+    `Copy ${home.host} to the node's machine, and delete it here: its key lets a host in.`,
+  ].join("\n");
+};
+
+export const registerInit = (program: Command): void => {
+  program
+    .command("init")
+    .description("make a seed, certificates and a configuration in a new directory")
+    .requiredOption("--dir <directory>", "where to; must not exist yet, or be empty")
+    .addOption(new Option("--network <network>", "the chain").choices(networks).default("bitcoin"))
+    .addOption(
+      new Option("--tier <tier>", "what the host can tell of its channels").choices(tiers).default("full"),
+    )
+    .option("--listen <host:port>", "where the host will connect to", defaultListen)
+    .option("--name <name...>", "what the host calls this machine, where that is not in --listen", [])
+    .addOption(
+      new Option("--curve <backend>", "noble is for systems without libsecp256k1, and is not constant time")
+        .choices(["native", "noble"])
+        .default("native"),
+    )
+    .option("--restore [file]", "keys from 24 words: in a file, in the input (-), or asked for")
+    .option(
+      "--passphrase-file <file>",
+      "the seed's passphrase: in a file that nobody else may read, or the input (-)",
+    )
+    .option("--yes", "ask nothing, and show no words: the sealed seed is then the only backup")
+    .option("--json", "print the result as JSON")
+    .action(async (options: InitOptions) => {
+      const terminal = openTerminal({ input: process.stdin, output: process.stderr });
+      try {
+        const home = await init(options, {
+          terminal,
+          readInput: () => Uint8Array.from(readFileSync(0)),
+          random: (length) => new Uint8Array(randomBytes(length)),
+          randomBelow: (limit) => randomInt(limit),
+          now: () => Date.now(),
+        });
+        process.stdout.write(`${options.json ? JSON.stringify(home) : summary(home, options)}\n`);
+      } finally {
+        terminal.close();
+      }
+    });
+};

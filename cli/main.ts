@@ -1,0 +1,33 @@
+import "./hardened.ts";
+
+import { Command } from "commander";
+import { exitCodes, exitTable } from "./exit.ts";
+import { failureOf } from "./failure.ts";
+import { registerInit } from "./init.ts";
+import { version } from "./version.ts";
+
+/** Every command, in the order of `--help`. */
+const commands: readonly ((program: Command) => void)[] = [registerInit];
+
+// Whoever read the first lines and left, as `head` does, is no fault.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(exitCodes.ok.code);
+  throw error;
+});
+
+const program = new Command("countersign")
+  .description("Keeps a Lightning node's keys away from the node: a remote signer that checks what it signs.")
+  .version(version, "-V, --version", "print the version")
+  .helpOption("-h, --help", "print this help")
+  .helpCommand("help [command]", "print the help of a command")
+  .addHelpText("after", `\nExit codes:\n${exitTable()}`)
+  .exitOverride();
+for (const register of commands) register(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const { code, text } = failureOf(error);
+  if (text !== "") process.stderr.write(`${text}\n`);
+  process.exitCode = code;
+}

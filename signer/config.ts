@@ -1,0 +1,116 @@
+/** `countersign.toml`: how one signer runs. Rules and limits are not here but in its [policy], which is parsed apart. */
+
+import { dirname, resolve } from "node:path";
+import { stringify } from "smol-toml";
+import { z } from "zod";
+import type { Network, Tier } from "../protocol/operations/fields.ts";
+import type { TcpAddress } from "../protocol/wire/address.ts";
+import { maxNodeIndex } from "./keys/native.ts";
+import { readPrivate } from "./private-file.ts";
+import { parseToml } from "./toml.ts";
+
+export const configFile = "countersign.toml";
+export const defaultListen = "127.0.0.1:7601";
+
+/** Spelled out because the wire's own list is a codec; the types make sure that none is missing or foreign. */
+export const networks = ["bitcoin", "testnet", "signet", "regtest"] as const satisfies readonly Network[];
+export const tiers = ["full", "commitments", "stateless"] as const satisfies readonly Tier[];
+
+/** `host:port`, an IPv6 address in brackets. Undefined for anything else. */
+export const parseAddress = (text: string): TcpAddress | undefined => {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  return host === undefined || port > 65_535 ? undefined : { host, port };
+};
+
+export const printAddress = ({ host, port }: TcpAddress): string =>
+  host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+
+const path = z.string().min(1, "an empty path");
+
+/** Each sentence stands above its key in the printed file. */
+const nodeSchema = z.strictObject({
+  index: z.int().min(0).max(maxNodeIndex).describe("Which of the seed's nodes this is; the first is 0."),
+  id: z
+    .string()
+    .regex(/^0[23][0-9a-f]{64}$/, "not a node id: 66 lower-case hexadecimal digits, beginning with 02 or 03")
+    .describe("The public key that seed and index must lead to; the signer does not start with another one."),
+});
+
+const configSchema = z.strictObject({
+  schema: z.literal(1).describe("Version of this file's form."),
+  network: z.enum(networks).describe("The chain: bitcoin, testnet, signet or regtest. Part of every key."),
+  tier: z
+    .enum(tiers)
+    .describe(
+      "What the host can tell of its channels: full (LDK), commitments (Core Lightning), stateless (lnd).",
+    ),
+  listen: z
+    .string()
+    .refine((text) => parseAddress(text) !== undefined, "not an address: host:port")
+    .default(defaultListen)
+    .describe("Where the host connects to, by mutual TLS."),
+  seed: path.default("seed.age").describe("The sealed seed. Paths are relative to this file."),
+  store: path.default("store.sqlite").describe("The signer's own knowledge of its channels."),
+  certificates: path
+    .default("certificates")
+    .describe(
+      "Directory of the certificate authority, and of the server's and the administrator's certificates.",
+    ),
+  curve: z
+    .enum(["native", "noble"])
+    .default("native")
+    .describe(
+      "native: libsecp256k1, constant time. noble: JavaScript, whose running time depends on the keys.",
+    ),
+  log: z
+    .enum(["debug", "info", "warn", "error"])
+    .default("info")
+    .describe("The least level that is logged: debug, info, warn or error."),
+  dumps: z
+    .enum(["refuse", "warn"])
+    .default("refuse")
+    .describe("Where a core dump, which would hold the keys, cannot be ruled out: refuse to start, or warn."),
+  node: nodeSchema.describe("The node whose keys this signer keeps."),
+  policy: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .describe("Limits and consents; without a key its default holds. See docs/rules.md."),
+});
+
+export type Config = Readonly<z.infer<typeof configSchema>>;
+
+export const parseConfig = (text: string, file: string): Config => parseToml(configSchema, text, file);
+
+/** Whoever can change it can change the policy, so it is guarded like a key. */
+export const readConfig = (file: string): Config =>
+  parseConfig(new TextDecoder().decode(readPrivate(file)), file);
+
+export interface ConfigPaths {
+  readonly seed: string;
+  readonly store: string;
+  readonly certificates: string;
+}
+
+export const pathsOf = ({ seed, store, certificates }: Config, file: string): ConfigPaths => {
+  const from = (relative: string): string => resolve(dirname(file), relative);
+  return { seed: from(seed), store: from(store), certificates: from(certificates) };
+};
+
+type Shape = Readonly<Record<string, z.ZodType>>;
+
+const printTable = (shape: Shape, values: Readonly<Record<string, unknown>>): string =>
+  Object.entries(shape)
+    .filter(([key]) => values[key] !== undefined)
+    .map(([key, { description }]) => `# ${description}\n${stringify({ [key]: values[key] })}`)
+    .join("\n");
+
+/** `parseConfig` reads the same from it. */
+export const printConfig = (config: Config): string => {
+  const { node, policy, ...plain } = configSchema.shape;
+  const tables = [`# ${node.description}\n[node]\n${printTable(nodeSchema.shape, config.node)}`];
+  if (config.policy !== undefined)
+    tables.push(`# ${policy.description}\n${stringify({ policy: config.policy })}`);
+  return [printTable(plain, config), ...tables].join("\n");
+};

@@ -1,0 +1,144 @@
+/**
+ * What a signer says while it runs: JSON lines, each declared here with all its fields. Nothing else can be logged:
+ * another event or field does not compile, and does not pass at run time either.
+ */
+
+import { type DestinationStream, destination, pino, stdTimeFunctions } from "pino";
+
+export type Level = "debug" | "info" | "warn" | "error";
+
+/** The kinds of fields. Bytes and objects are none, so neither is a Secret. */
+interface Kinds {
+  readonly text: string;
+  readonly count: number | bigint;
+  readonly flag: boolean;
+}
+type Kind = keyof Kinds;
+type Fields = Readonly<Record<string, Kind>>;
+
+interface Declared<F extends Fields> {
+  readonly level: Level;
+  readonly sentence: string;
+  readonly fields: F;
+}
+
+const line = <const F extends Fields>(level: Level, sentence: string, fields: F): Declared<F> => ({
+  level,
+  sentence,
+  fields,
+});
+
+export const lines = {
+  "signer-started": line("info", "The signer answers requests.", {
+    version: "text",
+    network: "text",
+    tier: "text",
+    node: "text",
+    address: "text",
+    curve: "text",
+    constantTime: "flag",
+  }),
+  "signer-stopped": line("info", "The signer has stopped: all that was answered is on disk.", {
+    reason: "text",
+  }),
+  "not-hardened": line(
+    "warn",
+    "Something outside of the signer leaves its memory less guarded than it could be.",
+    {
+      subject: "text",
+      sentence: "text",
+      remedy: "text",
+    },
+  ),
+  "host-connected": line("info", "A host opened a stream.", { host: "text", peer: "text" }),
+  "host-disconnected": line("info", "A host's stream ended.", { host: "text", reason: "text" }),
+  "client-rejected": line("warn", "A client's certificate was not accepted.", {
+    peer: "text",
+    reason: "text",
+  }),
+  answered: line("debug", "A request was answered.", {
+    host: "text",
+    operation: "text",
+    channel: "count",
+    microseconds: "count",
+  }),
+  refused: line("warn", "A rule said no.", {
+    host: "text",
+    operation: "text",
+    channel: "count",
+    rule: "text",
+    final: "flag",
+  }),
+  malformed: line("warn", "Bytes that are no request: the stream was closed.", {
+    host: "text",
+    path: "text",
+    reason: "text",
+  }),
+  fault: line(
+    "error",
+    "Something broke: nothing more is signed until it is mended and the signer restarted.",
+    {
+      code: "text",
+      where: "text",
+    },
+  ),
+} as const;
+
+type Lines = typeof lines;
+export type Event = keyof Lines;
+type LineOf<E extends Event> = { readonly event: E } & {
+  readonly [F in keyof Lines[E]["fields"]]: Lines[E]["fields"][F] extends Kind
+    ? Kinds[Lines[E]["fields"][F]]
+    : never;
+};
+export type Line = { [E in Event]: LineOf<E> }[Event];
+
+export interface Log {
+  write(line: Line): void;
+  /** What was written is out when it returns. */
+  close(): void;
+}
+
+const redacted = "[redacted]";
+const longest = 512;
+
+const clean = (kind: Kind, value: unknown): unknown => {
+  switch (kind) {
+    case "text":
+      return typeof value === "string" ? value.slice(0, longest) : redacted;
+    case "count":
+      return typeof value === "bigint" ? value.toString() : typeof value === "number" ? value : redacted;
+    case "flag":
+      return typeof value === "boolean" ? value : redacted;
+  }
+};
+
+export interface LogOptions {
+  readonly level: Level;
+  /** Standard error when left out. */
+  readonly to?: DestinationStream;
+}
+
+export const openLog = ({ level, to }: LogOptions): Log => {
+  // Asynchronous, because a reader that stalls must not stall the signer.
+  const standard = to === undefined ? destination({ dest: 2, sync: false }) : undefined;
+  const logger = pino(
+    {
+      level,
+      base: null,
+      messageKey: "sentence",
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    to ?? standard ?? destination(2),
+  );
+  return {
+    write: (given) => {
+      const values: Readonly<Record<string, unknown>> = given;
+      const declared: Declared<Fields> = lines[given.event];
+      const fields = Object.entries(declared.fields).map(([name, kind]) => [name, clean(kind, values[name])]);
+      logger[declared.level]({ event: given.event, ...Object.fromEntries(fields) }, declared.sentence);
+    },
+    close: () => standard?.flushSync(),
+  };
+};

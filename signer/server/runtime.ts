@@ -1,0 +1,92 @@
+/** All nodes of one signer process over one store: requests find their session, refusals find the disk. */
+
+import { toHex } from "../../protocol/bytes.ts";
+import type { AnyRequest, Name } from "../../protocol/operations/index.ts";
+import type { Outcome, Fault as Told } from "../../protocol/outcome.ts";
+import { record } from "../audit.ts";
+import type { Clock } from "../clock.ts";
+import type { Keyring, Verify } from "../core/ports.ts";
+import { type Rule, refuse } from "../core/rule.ts";
+import { openSession, type Session } from "../core/session.ts";
+import type { Settings } from "../core/step.ts";
+import { journal } from "../journal.ts";
+import type { OpenStore } from "../store/store.ts";
+
+export interface RuntimeParts {
+  readonly settings: Settings;
+  readonly store: OpenStore;
+  readonly keyrings: readonly Keyring[];
+  readonly clock: Clock;
+  readonly verify: Verify;
+  readonly report: (error: unknown) => void;
+  /** Milliseconds between two looks at whether refusals wait too long. */
+  readonly flushEvery?: number;
+}
+
+export interface Runtime {
+  respond(request: AnyRequest, host: string): Promise<Outcome<Name>>;
+  fault(): Told | undefined;
+  channels(): number;
+  /** Writes what waits, and closes the store. */
+  close(): Promise<void>;
+}
+
+const nodeKnown: Omit<Rule<never>, "check"> = {
+  name: "node-known",
+  kind: "core",
+  sentence: "A request names a node whose keys this signer holds.",
+  hint: "Give the host the bundle that this signer's init wrote.",
+};
+
+export const openRuntime = async (parts: RuntimeParts): Promise<Runtime> => {
+  const { settings, store, keyrings, clock, verify, report, flushEvery = 1_000 } = parts;
+  const log = journal(clock);
+  const sessions = new Map<string, Session>();
+  for (const keyring of keyrings) {
+    const session = await openSession({ settings, store, keyring, journal: log, verify, report });
+    sessions.set(toHex(session.node), session);
+  }
+  const all = [...sessions.values()];
+  let broken: Told | undefined;
+  const fault = (): Told | undefined =>
+    broken ?? all.map((one) => one.fault()).find((told) => told !== undefined);
+
+  const write = async (audit: readonly Uint8Array[]): Promise<void> => {
+    if (audit.length === 0) return;
+    try {
+      await store.commit({ epoch: store.epoch, writes: [], audit });
+    } catch (error) {
+      report(error);
+      broken ??= { code: "store", sentence: "the audit log can't be written: see the signer's log" };
+    }
+  };
+
+  await write([record({ kind: "start", time: clock.now(), detail: settings.software })]);
+  const timer = setInterval(() => {
+    const now = clock.now();
+    if (log.refusals.due(now) && fault() === undefined) void write(log.refusals.drain(now));
+  }, flushEvery);
+  timer.unref();
+
+  return {
+    respond: async (request, host) => {
+      const told = fault();
+      if (told !== undefined) return { is: "fault", fault: told };
+      const session = sessions.get(toHex(request.body.node));
+      if (session === undefined)
+        return { is: "refusal", refusal: refuse(nodeKnown, { node: request.body.node }) };
+      return await session.respond(request, host);
+    },
+    fault,
+    channels: () => all.reduce((sum, one) => sum + one.channels(), 0),
+    close: async () => {
+      clearInterval(timer);
+      const now = clock.now();
+      if (fault() === undefined) {
+        const stop = record({ kind: "stop", time: now, detail: settings.software });
+        await write([...log.refusals.drain(now, "last"), stop]);
+      }
+      await store.close();
+    },
+  };
+};

@@ -22,6 +22,7 @@ import { type Seed, seedOf, writeSeed } from "../signer/keys/seed.ts";
 import { softwareKeyring } from "../signer/keys/software.ts";
 import { codeOf, createFile, syncDirectory } from "../signer/private-file.ts";
 import { SetupError } from "../signer/setup-error.ts";
+import { createStore } from "../signer/store/sqlite.ts";
 
 export interface HomePlan {
   readonly dir: string;
@@ -168,6 +169,8 @@ const write = async (plan: HomePlan, at: string, node: string, issued: Issued): 
   createFile(join(host, "host.pem"), issued.host.certificate);
   issued.host.key.use((key) => createFile(join(host, "host-key.pem"), key));
 
+  // Only here: a signer that finds no store must not begin with an empty one, as if nothing had been signed.
+  createStore(join(at, "store.sqlite"));
   createFile(join(at, configFile), printConfig(configOf(plan, node)));
 };
 

@@ -4,10 +4,11 @@ import { Command } from "commander";
 import { exitCodes, exitTable } from "./exit.ts";
 import { failureOf } from "./failure.ts";
 import { registerInit } from "./init.ts";
+import { registerSigner } from "./signer.ts";
 import { version } from "./version.ts";
 
 /** Every command, in the order of `--help`. */
-const commands: readonly ((program: Command) => void)[] = [registerInit];
+const commands: readonly ((program: Command) => void)[] = [registerInit, registerSigner];
 
 // Whoever read the first lines and left, as `head` does, is no fault.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

@@ -46,7 +46,7 @@ export const lines = {
     "Something outside of the signer leaves its memory less guarded than it could be.",
     {
       subject: "text",
-      sentence: "text",
+      finding: "text",
       remedy: "text",
     },
   ),

@@ -21,7 +21,7 @@ export interface ChainEnd {
 
 const label = (text: string): Uint8Array => new TextEncoder().encode(text);
 const recordLabel = label("countersign/audit/1");
-const genesisLabel = label("countersign/audit/1/genesis");
+const genesisLabel = label("countersign/audit/genesis/1");
 
 /** The store's random id is part of it: no two stores share a chain, so none can stand in for the other. */
 export const genesis = (storeId: Uint8Array): Uint8Array => sha256(concat(genesisLabel, storeId));

@@ -3,69 +3,97 @@
  * limit has none, and an opener may be too poor for its fee: so a balance is an interval, in millisatoshi.
  */
 
+import { anchorValue } from "../../protocol/bolt/channel.ts";
+import { anchorsOf } from "../../protocol/bolt/trim.ts";
 import { commitmentFee } from "../../protocol/bolt/weight.ts";
 import { toHex } from "../../protocol/bytes.ts";
-import { isKnown } from "../../protocol/codec.ts";
-import type { Htlc, Side } from "../../protocol/operations/fields.ts";
-import { toMsat } from "../../protocol/units.ts";
-import type { Policy } from "./policy.ts";
+import { isKnown, type Maybe } from "../../protocol/codec.ts";
+import type { Htlc, Side, Terms } from "../../protocol/operations/fields.ts";
+import { type Sat, sat, toMsat } from "../../protocol/units.ts";
+import type { RuleName } from "./rules/table.ts";
 import type { Facts } from "./rule.ts";
-import type { Content, Setup } from "./state.ts";
+import type { Content, Interval, Setup } from "./state.ts";
 
 export interface Accounts {
+  /** Whose commitment it is: who may broadcast it. */
   readonly owner: Side;
   readonly setup: Setup;
-  readonly policy: Policy;
   readonly content: Content;
 }
 
-interface Interval {
-  readonly low: bigint;
-  readonly high: bigint;
-}
+/**
+ * What a dust limit that no host told can be: least of BOLT 3, most that any implementation takes. Deliberately no
+ * figures of the policy, under which a channel that was opened yesterday could be refused tomorrow.
+ */
+export const untoldDust = { least: sat(354n), most: sat(1_062n) } as const;
+
+export const dustLimitOf = (limit: Maybe<Sat>): { readonly least: Sat; readonly most: Sat } =>
+  isKnown(limit) ? { least: limit, most: limit } : untoldDust;
+
+/** Of the holder before the first commitment: exact, and where all later balances begin. */
+export const openingBalance = ({ contribution, push, opener }: Terms): bigint =>
+  toMsat(contribution) + (opener === "holder" ? -push : push);
+
+export const listOf = ({ htlcs, trimmed }: Content): readonly Htlc[] =>
+  isKnown(trimmed) ? [...htlcs, ...trimmed] : htlcs;
+
+export const by = (htlcs: readonly Htlc[], side: Side): readonly Htlc[] =>
+  htlcs.filter(({ offeredBy }) => offeredBy === side);
+
+export const total = (htlcs: readonly Htlc[]): bigint => htlcs.reduce((sum, { amount }) => sum + amount, 0n);
 
 /** What the opener pays before anything is its own (BOLT 3, "Fee Payment"; both anchors, also where one is absent). */
 const due = ({ setup: { terms }, content }: Accounts): bigint =>
   1000n *
-  (commitmentFee(terms.type, content.htlcs.length, content.feerate) + (terms.type === "anchors" ? 660n : 0n));
-
-const total = (htlcs: readonly Htlc[]): bigint => htlcs.reduce((sum, { amount }) => sum + amount, 0n);
-
-const dustOf = ({ owner, setup, policy }: Accounts): bigint => {
-  const { dustLimit } = setup.terms[owner];
-  return 1000n * (isKnown(dustLimit) ? dustLimit : policy.maxDustLimit);
-};
+  (commitmentFee(terms.type, content.htlcs.length, content.feerate) +
+    (terms.type === "anchors" ? 2n * anchorValue : 0n));
 
 /** Before fee and anchors; from its own output alone. */
 const gross = (accounts: Accounts, side: Side): Interval => {
-  const { setup, content } = accounts;
+  const { setup, content, owner } = accounts;
   const output = side === "holder" ? content.toHolder : content.toCounterparty;
   const paid = setup.terms.opener === side ? due(accounts) : 0n;
   if (output > 0n) return { low: toMsat(output) + paid, high: toMsat(output) + paid + 999n };
-  return { low: 0n, high: paid + dustOf(accounts) - 1n };
+  return { low: 0n, high: paid + toMsat(dustLimitOf(setup.terms[owner].dustLimit).most) - 1n };
 };
 
 export interface Spread {
   readonly holder: Interval;
   readonly counterparty: Interval;
-  /** Millisatoshi that no output, fee or listed HTLC accounts for: rounding, dust, and what the host can't list. */
-  readonly unexplained: bigint;
+  /** What HTLCs that nobody listed can be worth at most; nothing where all are listed. */
+  readonly unlisted: bigint;
 }
 
 export const spread = (accounts: Accounts): Spread => {
   const { setup, content } = accounts;
   const holder = gross(accounts, "holder");
   const counterparty = gross(accounts, "counterparty");
-  const listed = total(content.htlcs) + (isKnown(content.trimmed) ? total(content.trimmed) : 0n);
-  const rest = toMsat(setup.terms.value) - listed;
-  const unexplained = rest - holder.low - counterparty.low;
-  if (!isKnown(content.trimmed)) return { holder, counterparty, unexplained };
+  const rest = toMsat(setup.terms.value) - total(listOf(content));
+  if (!isKnown(content.trimmed))
+    return { holder, counterparty, unlisted: rest - holder.low - counterparty.low };
   // The whole is known, so what one side has bounds what the other can have.
   const within = (one: Interval, opposite: Interval): Interval => ({
-    low: one.low > rest - opposite.high ? one.low : rest - opposite.high,
-    high: one.high < rest - opposite.low ? one.high : rest - opposite.low,
+    low: max(one.low, rest - opposite.high),
+    high: min(one.high, rest - opposite.low),
   });
-  return { holder: within(holder, counterparty), counterparty: within(counterparty, holder), unexplained };
+  return { holder: within(holder, counterparty), counterparty: within(counterparty, holder), unlisted: 0n };
+};
+
+/** What the transaction itself pays out: no more than it spends, and something. */
+const exists = ({ owner, setup: { terms }, content }: Accounts): Facts | undefined => {
+  const [toBroadcaster, toCountersignatory] =
+    owner === "holder"
+      ? [content.toHolder, content.toCounterparty]
+      : [content.toCounterparty, content.toHolder];
+  // Whose HTLCs they are makes no difference to the anchors.
+  const htlcs = content.htlcs.map((htlc) => ({ ...htlc, offeredBy: "broadcaster" as const }));
+  const anchors = anchorsOf({ type: terms.type, toBroadcaster, toCountersignatory, htlcs });
+  const outputs =
+    toBroadcaster +
+    toCountersignatory +
+    BigInt(anchors.length) * anchorValue +
+    content.htlcs.reduce((sum, { amount }) => sum + amount / 1000n, 0n);
+  return outputs === 0n || outputs > terms.value ? { outputs, value: terms.value } : undefined;
 };
 
 /** Nothing when outputs, fee, anchors, HTLCs and rounding make up the channel's value; else the facts. */
@@ -73,61 +101,103 @@ export const explained = (accounts: Accounts): Facts | undefined => {
   const { setup, content } = accounts;
   const holder = gross(accounts, "holder");
   const counterparty = gross(accounts, "counterparty");
-  const listed = total(content.htlcs) + (isKnown(content.trimmed) ? total(content.trimmed) : 0n);
+  const listed = total(listOf(content));
   const value = toMsat(setup.terms.value);
   const least = holder.low + counterparty.low + listed;
   const most = holder.high + counterparty.high + listed;
-  const outputs = toMsat(content.toHolder) + toMsat(content.toCounterparty) + listed;
-  if (value < least || outputs > value) return { value, accountedFor: least };
-  // A host that can't list its trimmed HTLCs leaves a remainder: the trimmed budget bounds it.
-  return isKnown(content.trimmed) && value > most ? { value, accountedForAtMost: most } : undefined;
+  if (value < least) return { value, accountedFor: least };
+  // What a host can't list leaves a remainder: as far as it is our loss, the trimmed budget bounds it.
+  if (isKnown(content.trimmed) && value > most) return { value, accountedForAtMost: most };
+  return exists(accounts);
 };
 
 /** Alike in everything that a commitment shows. Two HTLCs may be: they are counted. */
 const keyOf = ({ offeredBy, amount, hash, expiry }: Htlc): string =>
   `${offeredBy} ${amount} ${expiry} ${toHex(hash)}`;
 
-const listOf = ({ htlcs, trimmed }: Content): readonly Htlc[] =>
-  isKnown(trimmed) ? [...htlcs, ...trimmed] : htlcs;
-
-const minus = (from: readonly Htlc[], those: readonly Htlc[]): readonly Htlc[] => {
-  const counts = new Map<string, number>();
-  for (const htlc of those) counts.set(keyOf(htlc), (counts.get(keyOf(htlc)) ?? 0) + 1);
-  return from.filter((htlc) => {
-    const left = counts.get(keyOf(htlc)) ?? 0;
-    if (left > 0) counts.set(keyOf(htlc), left - 1);
-    return left === 0;
-  });
-};
-
-const by = (htlcs: readonly Htlc[], side: Side): readonly Htlc[] =>
-  htlcs.filter(({ offeredBy }) => offeredBy === side);
-
-export interface Succession extends Accounts {
-  readonly paid: ReadonlySet<string> | "unknown";
+interface Difference {
+  readonly added: readonly Htlc[];
+  readonly removed: readonly Htlc[];
+  readonly kept: readonly Htlc[];
 }
 
-/** Nothing when the step from `before` is one that HTLCs and fees explain; else the facts. */
-export const bearable = (next: Succession, before: Content): Facts | undefined => {
-  const then = spread({ ...next, content: before });
-  const now = spread(next);
-  const added = minus(listOf(next.content), listOf(before));
-  const removed = minus(listOf(before), listOf(next.content));
-  const newlyOffered = total(by(added, "holder"));
-  const offeredBack = by(removed, "holder");
-  // Without lists of trimmed HTLCs one may have come or gone unseen; the trimmed budget bounds how much that is.
-  const unseen =
-    isKnown(next.content.trimmed) && isKnown(before.trimmed) ? 0n : max(then.unexplained, now.unexplained);
-  const { paid } = next;
-  const failed =
-    paid === "unknown" || unseen > 0n ? 0n : total(offeredBack.filter(({ hash }) => !paid.has(toHex(hash))));
-
-  const least = then.holder.low - newlyOffered + failed - unseen;
-  if (now.holder.high < least) return { holderHasAtMost: now.holder.high, holderMustHave: least };
-  const most =
-    then.holder.high - newlyOffered + total(offeredBack) + total(by(removed, "counterparty")) + unseen;
-  if (now.holder.low > most) return { holderHasAtLeast: now.holder.low, holderCanHave: most };
-  return undefined;
+const difference = (before: Content, now: Content): Difference => {
+  const left = new Map<string, Htlc[]>();
+  for (const htlc of listOf(before)) {
+    const key = keyOf(htlc);
+    const alike = left.get(key);
+    if (alike === undefined) left.set(key, [htlc]);
+    else alike.push(htlc);
+  }
+  const added: Htlc[] = [];
+  const kept: Htlc[] = [];
+  for (const htlc of listOf(now)) (left.get(keyOf(htlc))?.pop() === undefined ? added : kept).push(htlc);
+  return { added, kept, removed: [...left.values()].flat() };
 };
 
-const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);
+export interface Succession extends Accounts {
+  /** Hashes, in hexadecimal, of the HTLCs that were paid with a preimage. */
+  readonly paid: Maybe<ReadonlySet<string>>;
+}
+
+/** What the commitment before says, with all that led to it. */
+export interface Before extends Content {
+  readonly balance: Interval;
+}
+
+export type Followed =
+  | { readonly is: "broken"; readonly rule: RuleName; readonly facts: Facts }
+  | {
+      readonly is: "borne";
+      readonly balance: Interval;
+      /** What left our balance for HTLCs that nobody listed. */
+      readonly charge: bigint;
+    };
+
+/** Whether HTLCs and fees explain the step from `before`, and where it leaves our balance. */
+export const follow = (next: Succession, before: Before): Followed => {
+  const { setup, content, paid } = next;
+  const { added, removed, kept } = difference(before, content);
+  const isPaid = ({ hash }: Htlc): boolean => !isKnown(paid) || paid.has(toHex(hash));
+  const offered = total(by(added, "holder"));
+  const removedOffers = by(removed, "holder");
+  const failed = total(removedOffers.filter((htlc) => !isPaid(htlc)));
+  // One may have been settled and one like it added in the same update: hashes are reused.
+  const paidAgain = total(by(kept, "holder").filter(isPaid));
+  const settledAgain = total(by(kept, "counterparty"));
+
+  const now = spread(next);
+  const low = before.balance.low - offered - paidAgain + failed;
+  const least = low - now.unlisted;
+  if (now.holder.high < least) {
+    const facts = { holderHasAtMost: now.holder.high, holderMustHave: least };
+    return now.holder.high >= least - failed
+      ? { is: "broken", rule: "commitment-payment-settled-preimage", facts: { ...facts, unpaid: failed } }
+      : { is: "broken", rule: "commitment-value-conserved", facts };
+  }
+  const most =
+    before.balance.high -
+    offered +
+    total(removedOffers) +
+    total(by(removed, "counterparty")) +
+    settledAgain +
+    spread({ owner: next.owner, setup, content: before }).unlisted;
+  if (now.holder.low > most) {
+    const facts = { holderHasAtLeast: now.holder.low, holderCanHave: most };
+    return { is: "broken", rule: "commitment-value-conserved", facts };
+  }
+  return {
+    is: "borne",
+    balance: { low: max(now.holder.low, least), high: min(now.holder.high, most) },
+    charge: max(low - now.holder.high, 0n),
+  };
+};
+
+/** The smallest interval with both in it. */
+export const hull = (a: Interval, b: Interval): Interval => ({
+  low: min(a.low, b.low),
+  high: max(a.high, b.high),
+});
+
+export const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);
+const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);

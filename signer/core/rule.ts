@@ -8,12 +8,15 @@ export type Kind = Refusal["kind"];
 
 export type Facts = Readonly<Record<string, string | number | bigint | boolean | Uint8Array>>;
 
-export interface Rule<View> {
+export interface RuleText {
   readonly name: string;
   readonly kind: Kind;
   readonly sentence: string;
   /** What the operator can do. */
   readonly hint: string;
+}
+
+export interface Rule<View> extends RuleText {
   /** The facts that break the rule, or nothing. */
   check(view: View): Facts | undefined;
 }
@@ -21,7 +24,7 @@ export interface Rule<View> {
 const shown = (value: Facts[string]): string => (value instanceof Uint8Array ? toHex(value) : String(value));
 
 /** What can pass later under another limit or with a person's word is never final. */
-export const refuse = (rule: Omit<Rule<never>, "check">, facts: Facts): Refusal => ({
+export const refuse = (rule: RuleText, facts: Facts): Refusal => ({
   rule: rule.name,
   kind: rule.kind,
   final: rule.kind === "core",

@@ -44,10 +44,21 @@ export interface Content {
   readonly trimmed: Maybe<readonly Htlc[]>;
 }
 
+/** In millisatoshi, both ends included. */
+export interface Interval {
+  readonly low: bigint;
+  readonly high: bigint;
+}
+
 /** One content of a live number. After a crash BOLT 2 lets a node come back with another one. */
 export interface Variant extends Content {
   readonly hash: Uint8Array;
   readonly txid: Txid;
+  /**
+   * Of the holder, before fee and anchors, as all commitments up to this one tell. Outputs are whole satoshi: what
+   * they round off would be lost with each update if every one were held against its predecessor's outputs alone.
+   */
+  readonly balance: Interval;
 }
 
 /** Given to the counterparty with our signature, and not yet revoked by it. */

@@ -68,7 +68,7 @@ export const memoryDisk = (): MemoryDisk => {
 
       audit: async (after, limit) => {
         usable();
-        return rows.slice(after, after + limit);
+        return rows.slice(after, after + limit).map((row) => ({ ...row, bytes: row.bytes.slice() }));
       },
 
       close: async () => {

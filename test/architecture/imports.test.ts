@@ -14,6 +14,7 @@ const zones = [
   "test",
   "bench",
   "build",
+  "examples",
 ] as const;
 type Zone = (typeof zones)[number];
 
@@ -28,6 +29,7 @@ const allowed: Readonly<Record<Zone, readonly Zone[]>> = {
   appliance: ["host", "signer", "signer/core", "protocol/wire", "protocol"],
   build: ["protocol", "signer", "signer/core"],
   cli: [...zones],
+  examples: [...zones],
   test: [...zones],
   bench: [...zones],
 };

@@ -1,0 +1,13 @@
+/** The async signer for a host: `countersign/host`. */
+
+export { type Bundle, connectTo, readBundle } from "./bundle.ts";
+export {
+  type Backoff,
+  type CallOptions,
+  type ClientOptions,
+  type ClientState,
+  type SignerClient,
+  signerClient,
+} from "./client.ts";
+export { NotUnderstood, Refused, SignerFault, Unanswered } from "./failures.ts";
+export { type Outbox, openOutbox, type Ticket, type Waiting } from "./outbox.ts";

@@ -57,8 +57,10 @@ export const openTerminal = ({ input, output }: TerminalStreams): Terminal => {
       end(new SetupError("usage", "the input ended before the question was answered")),
     );
     const next = (question: string): Promise<string> => {
-      reader.setPrompt(question);
-      reader.prompt();
+      if (ended === undefined) {
+        reader.setPrompt(question);
+        reader.prompt();
+      } else output.write(question);
       const line = arrived.shift();
       if (line !== undefined) return Promise.resolve(line);
       if (ended !== undefined) return Promise.reject(ended);

@@ -93,12 +93,15 @@ export const writeFields = <F extends Fields>(fields: F, to: BinaryWriter, value
   });
 };
 
+/** What went wrong inside `name`, as Malformed. */
+const inside = (error: unknown, name: string): Malformed =>
+  error instanceof Malformed ? error.within(name) : new Malformed(name, (error as Error).message);
+
 const reading = <T>(name: string, action: () => T): T => {
   try {
     return action();
   } catch (error) {
-    if (error instanceof Malformed) throw error.within(name);
-    throw new Malformed(name, (error as Error).message);
+    throw inside(error, name);
   }
 };
 
@@ -118,41 +121,49 @@ export const readFields = <F extends Fields>(fields: F, bytes: Uint8Array): Valu
   const entries = table(fields);
   const out: Record<string, unknown> = {};
   const from = new StrictReader(bytes);
-  let open = 0;
+  let last = -1;
 
-  /** Everything before `until` has had its chance: a list may be empty, anything else is missing. */
-  const closeBefore = (until: number): void => {
-    for (; open < until; open++) {
-      const { name, field } = entries[open] as Entry;
-      if (Object.hasOwn(out, name)) continue;
+  /** Everything before `at` has had its chance: a list may be empty, anything else is missing. */
+  const passTo = (at: number): void => {
+    for (const { name, field } of entries.slice(last + 1, at)) {
       if (field.each === undefined) throw new Malformed(name, "missing");
       out[name] = [];
     }
+    last = at;
   };
 
   while (from.pos < from.len) {
     const [number, wire] = nextTag(from);
-    const entry = entries[number - 1];
+    const at = number - 1;
+    const entry = entries[at];
     if (entry === undefined) throw new Malformed(`#${number}`, "no such field");
     const { name, field } = entry;
-    if (number - 1 < open) throw new Malformed(name, "out of order");
-    closeBefore(number - 1);
     const { each } = field;
+    if (at < last) throw new Malformed(name, "out of order");
+    if (at > last) {
+      if (at > last + 1) passTo(at);
+      last = at;
+      if (each !== undefined) out[name] = [];
+    } else if (each === undefined) {
+      throw new Malformed(name, "repeated");
+    }
     if (each === undefined) {
-      if (Object.hasOwn(out, name)) throw new Malformed(name, "repeated");
-      out[name] = reading(name, () => {
+      try {
         expectWire(wire, field.proto.wire);
-        return field.proto.read(from);
-      });
+        out[name] = field.proto.read(from);
+      } catch (error) {
+        throw inside(error, name);
+      }
       continue;
     }
-    const items = (Object.hasOwn(out, name) ? out[name] : []) as unknown[];
-    out[name] = items;
-    items.push(
-      reading(`${name}[${items.length}]`, () => readItem(each, field.max ?? 0, items.length, wire, from)),
-    );
+    const items = out[name] as unknown[];
+    try {
+      items.push(readItem(each, field.max ?? 0, items.length, wire, from));
+    } catch (error) {
+      throw inside(error, `${name}[${items.length}]`);
+    }
   }
-  closeBefore(entries.length);
+  passTo(entries.length);
   return out as Values<F>;
 };
 
@@ -169,7 +180,11 @@ export const readList = <T>(each: Proto<T>, max: number, bytes: Uint8Array): rea
   while (from.pos < from.len) {
     const [number, wire] = nextTag(from);
     if (number !== 1) throw new Malformed(`#${number}`, "no such field");
-    items.push(reading(`[${items.length}]`, () => readItem(each, max, items.length, wire, from)));
+    try {
+      items.push(readItem(each, max, items.length, wire, from));
+    } catch (error) {
+      throw inside(error, `[${items.length}]`);
+    }
   }
   return items;
 };

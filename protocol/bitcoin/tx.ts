@@ -87,7 +87,8 @@ const maxLength = 400_000;
 const parse = (bytes: Uint8Array): ReturnType<typeof RawTx.decode> => {
   if (bytes.length > maxLength) throw invalid(`a transaction of ${bytes.length} bytes`);
   try {
-    return RawTx.decode(bytes);
+    // A copy: the coder's scripts are views, and the bytes may be a transport's.
+    return RawTx.decode(Uint8Array.from(bytes));
   } catch {
     throw invalid("not a transaction");
   }

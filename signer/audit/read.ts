@@ -17,8 +17,6 @@ const page = 1000;
 export const readAudit = (path: string): AuditFile => {
   const db = openReadOnly(path);
   try {
-    // One snapshot: head and rows belong together, and a signer that would start meanwhile is kept out.
-    db.exec("BEGIN");
     const store = db.prepare("SELECT id, sequence, hash FROM store WHERE one = 1").get();
     if (store === undefined) throw damaged(path, "its one row is gone");
     const next = db.prepare(selectAudit);

@@ -10,8 +10,8 @@ import { toHex } from "../../protocol/bytes.ts";
 import { isKnown, type Maybe } from "../../protocol/codec.ts";
 import type { Htlc, Side, Terms } from "../../protocol/operations/fields.ts";
 import { type Sat, sat, toMsat } from "../../protocol/units.ts";
-import type { RuleName } from "./rules/table.ts";
 import type { Facts } from "./rule.ts";
+import type { RuleName } from "./rules/table.ts";
 import type { Content, Interval, Setup } from "./state.ts";
 
 export interface Accounts {

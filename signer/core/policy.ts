@@ -29,7 +29,7 @@ export interface Policy {
   readonly maxReserve: Sat;
   readonly maxOfferedHtlcs: number;
   readonly maxOfferedInFlight: Msat;
-  /** Without outputs and unexplained by the host, in one commitment. */
+  /** What may leave our balance in one commitment for HTLCs that a host of a lesser tier can't list. */
   readonly maxTrimmed: Msat;
   readonly maxClosingFeerate: Feerate;
   /** Scripts of others that a mutual close may pay. */
@@ -50,7 +50,8 @@ const mainnet: Policy = {
   maxReserve: sat(btc / 20n),
   maxOfferedHtlcs: 483,
   maxOfferedInFlight: msat((btc / 2n) * 1000n),
-  maxTrimmed: msat(20_000_000n),
+  // Core Lightning's own bound on dust HTLCs (`max-dust-htlc-exposure-msat`): less would refuse what it offers.
+  maxTrimmed: msat(50_000_000n),
   maxClosingFeerate: feerate(75_000),
   allowlist: [],
 };
@@ -67,9 +68,13 @@ const play: Partial<Policy> = {
 export const defaultPolicy = (network: Network): Policy =>
   network === "bitcoin" ? mainnet : { ...mainnet, ...play };
 
-const amount = z.union([z.int().nonnegative(), z.bigint().nonnegative()]).transform((n) => BigInt(n));
-const asSat = amount.transform((n) => sat(n));
-const asMsat = amount.transform((n) => msat(n));
+const amount = (max: bigint) =>
+  z
+    .union([z.int().nonnegative(), z.bigint().nonnegative()])
+    .transform((n) => BigInt(n))
+    .refine((n) => n <= max, "more than there will ever be");
+const asSat = amount(2_100_000_000_000_000n).transform((n) => sat(n));
+const asMsat = amount(2_100_000_000_000_000_000n).transform((n) => msat(n));
 const asFeerate = z
   .int()
   .min(253)

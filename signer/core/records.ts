@@ -4,9 +4,10 @@
  */
 
 import * as P from "micro-packed";
-import { blob, choice, fixed, list, message, packedFields, u8, unpack } from "../../protocol/codec.ts";
+import { blob, choice, fixed, list, message, packedFields, u8, u64, unpack } from "../../protocol/codec.ts";
 import { Malformed } from "../../protocol/malformed.ts";
 import * as f from "../../protocol/operations/fields.ts";
+import { msat } from "../../protocol/units.ts";
 import type { ChannelState, CounterpartyVariant, HolderVariant, Live, NodeState } from "./state.ts";
 
 const version = 1;
@@ -23,6 +24,8 @@ const setup = message("Setup", {
   closingScript: f.script,
 });
 
+const millisatoshi = u64<bigint>("millisatoshi", msat);
+
 const variant = {
   hash: digest,
   txid: f.txid,
@@ -32,6 +35,7 @@ const variant = {
   toCounterparty: f.sat,
   htlcs: f.htlcs,
   trimmed: f.commitment.trimmed,
+  balance: message("Balance", { low: millisatoshi, high: millisatoshi }),
 };
 const counterpartyVariant = packedFields({ ...variant, point: f.point });
 const holderVariant = packedFields({ ...variant, signature: f.signature, htlcSignatures: f.signatures });

@@ -3,7 +3,7 @@
  * Decisions follow the order in which requests came; building, verifying, fsync and signing run beside each other.
  */
 
-import { toHex } from "../../protocol/bytes.ts";
+import { equal, toHex } from "../../protocol/bytes.ts";
 import { unknown } from "../../protocol/codec.ts";
 import { Malformed } from "../../protocol/malformed.ts";
 import {
@@ -19,6 +19,8 @@ import { commit } from "./commit.ts";
 import { Fault } from "./fault.ts";
 import type { Asked, Group, Journal, Key, Keyring, Store, Verify, Version, Write } from "./ports.ts";
 import { packChannel, packNode, unpackChannel, unpackNode } from "./records.ts";
+import { refuse } from "./rule.ts";
+import { textOf } from "./rules/table.ts";
 import { type ChannelState, type NodeState, stub } from "./state.ts";
 import {
   type Change,
@@ -52,10 +54,6 @@ export interface Session {
 
 export const nodeKey = (node: NodeId): Key => `${toHex(node)}/node`;
 export const channelKey = (node: NodeId, id: ChannelId): Key => `${toHex(node)}/channel/${id}`;
-
-/** Requests that carry the host's own transaction are the same with and without it. */
-const contentOf = (name: Name, body: Request<Name>): Uint8Array =>
-  contentHash(name, "expected" in body ? { ...body, expected: unknown } : body);
 
 interface Work {
   readonly known: Known;
@@ -109,6 +107,8 @@ export const openSession = async ({
     const known = await ask(step.needs?.(body));
     const ready = step.prepare(body, liveOf(channelOf(id)), known, settings);
     const outcomes = ready === undefined || ready.checks.length === 0 ? [] : await verify(ready.checks);
+    if (outcomes.length !== (ready?.checks.length ?? 0))
+      throw new Fault("internal", "a verification was asked for and not answered");
     return { known, prepared: ready?.built, outcomes };
   };
 
@@ -187,7 +187,7 @@ export const openSession = async ({
       // What is built follows from the setup alone, so a channel that is set up need not wait to build.
       const early = liveOf(channelOf(id)) === undefined ? undefined : begin(step, body, id);
       early?.catch(() => {});
-      const hash = contentOf(name, body);
+      const hash = contentHash(name, step.essence?.(body) ?? body);
       await before;
       const work = await (early ?? begin(step, body, id));
       if (broken !== undefined) return { is: "fault", fault: broken };
@@ -200,6 +200,8 @@ export const openSession = async ({
         release,
       );
     } finally {
+      // Whatever failed before its turn came must not call up the next one early.
+      await before;
       release();
     }
   };
@@ -213,6 +215,8 @@ export const openSession = async ({
     node,
     respond: async (request, host) => {
       if (broken !== undefined) return { is: "fault", fault: broken };
+      if (!equal(request.body.node, node))
+        return { is: "refusal", refusal: refuse(textOf("node-known"), { node: request.body.node }) };
       const before = turn;
       const { promise, resolve } = Promise.withResolvers<void>();
       turn = promise;

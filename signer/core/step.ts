@@ -3,7 +3,6 @@
  * comes, and what is decided when it has come. Everything here is pure; the session brings the effects.
  */
 
-import type { Maybe } from "../../protocol/codec.ts";
 import type { Curve, VerifyJob } from "../../protocol/curve/curve.ts";
 import type { Basepoints, Network, Tier } from "../../protocol/operations/fields.ts";
 import type { Name, Reply, Request } from "../../protocol/operations/index.ts";
@@ -12,7 +11,8 @@ import type { ChannelId, CommitmentNumber, Point, Script } from "../../protocol/
 import { Fault } from "./fault.ts";
 import type { Policy } from "./policy.ts";
 import type { Job, Signed } from "./ports.ts";
-import { type Facts, type Rule, refuse } from "./rule.ts";
+import { type Facts, refuse } from "./rule.ts";
+import { textOf } from "./rules/table.ts";
 import type { ChannelState, Live, NodeState } from "./state.ts";
 
 /** Fixed while the session lasts. */
@@ -71,6 +71,11 @@ export interface Prepared<P> {
 }
 
 export interface Step<N extends Name, P> {
+  /**
+   * What makes two requests the same: a request with everything left out that does not change what is agreed to.
+   * A host that comes back after a crash may bring it in another order, or with other proofs of the same.
+   */
+  essence?(body: Request<N>): Request<N>;
   /** Before anything is built. */
   needs?(body: Request<N>): Needs;
   /**
@@ -104,21 +109,11 @@ export const refused = (refusal: Refusal): { readonly is: "refused"; readonly re
   refusal,
 });
 
-export const channelKnown: Omit<Rule<never>, "check"> = {
-  name: "channel-known",
-  kind: "core",
-  sentence: "A request names a channel that this signer gave out and set up.",
-  hint: "The host and the signer do not remember the same channels: was one of them restored from a backup?",
-};
-
 export const noChannel = (facts: Facts): { readonly is: "refused"; readonly refusal: Refusal } =>
-  refused(refuse(channelKnown, facts));
+  refused(refuse(textOf("channel-known"), facts));
 
 /** What `needs` asked for and the keyring did not bring: a defect, never a host's doing. */
 export const given = <T>(value: T | undefined, what: string): T => {
   if (value === undefined) throw new Fault("internal", `the keyring brought no ${what}`);
   return value;
 };
-
-/** Host's word for "unknown" and a set of preimages' hashes otherwise. */
-export type Paid = Maybe<ReadonlySet<string>>;

@@ -47,7 +47,7 @@ beforeAll(async () => {
       return respond();
     },
     onFault: (error) => faults.push(error),
-    limits: { inFlight: 64, idleMs: 300, handshakeMs: 300, keepaliveMs: 300, keepaliveTimeoutMs: 200 },
+    limits: { inFlight: 64, idleMs: 300, handshakeMs: 300 },
   });
   honest = await connect({ address: address(), credentials: otherCredentials });
 });
@@ -76,12 +76,21 @@ const raw = (): Promise<Socket> =>
     const socket = tcp(address(), () => resolve(socket));
   });
 
-const secure = (): Promise<Socket> =>
+/** HTTP/2's preface and an empty SETTINGS. */
+const greeting = Buffer.concat([
+  Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+  Buffer.from("000000040000000000", "hex"),
+]);
+
+/** Of the stream's compressor: 20 MB that take 20 kB. */
+const bombs = { gzip: gzipSync(Buffer.alloc(20_000_000)), deflate: deflateSync(Buffer.alloc(20_000_000)) };
+
+const secure = (to: TcpAddress = address()): Promise<Socket> =>
   hostCredentials.key.use(
     (key) =>
       new Promise<Socket>((resolve, reject) => {
         const socket = tls({
-          ...address(),
+          ...to,
           ca: hostCredentials.ca,
           cert: hostCredentials.certificate,
           key: Buffer.from(key),
@@ -131,16 +140,45 @@ describe("sockets", () => {
     }
   });
 
-  test("that fall silent after a good handshake, or answer no ping, are dropped", async () => {
+  test("that fall silent after a good handshake are dropped", async () => {
     const silent = await secure();
-    const deaf = await secure();
-    deaf.write(
+    const settled = await secure();
+    settled.write(greeting);
+    expect(await Promise.all([gone(silent), gone(settled)])).toEqual([true, true]);
+  });
+
+  test("that open a stream and then answer no ping are dropped", async () => {
+    const watchful = await serveTcp({
+      respond: () => respond(),
+      limits: { keepaliveMs: 100, keepaliveTimeoutMs: 200 },
+    });
+    const deaf = await secure(watchful.address as TcpAddress);
+    const literal = (name: string, value: string): Buffer =>
       Buffer.concat([
-        Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-        Buffer.from("000000040000000000", "hex"),
-      ]),
-    );
-    expect(await Promise.all([gone(silent), gone(deaf)])).toEqual([true, true]);
+        Buffer.of(0, name.length),
+        Buffer.from(name),
+        Buffer.of(value.length),
+        Buffer.from(value),
+      ]);
+    const headers = Buffer.concat([
+      literal(":method", "POST"),
+      literal(":scheme", "https"),
+      literal(":path", "/countersign.v1.Signer/Converse"),
+      literal(":authority", "localhost"),
+      literal("content-type", "application/grpc"),
+      literal("te", "trailers"),
+    ]);
+    // Type 1, END_HEADERS, stream 1.
+    deaf.write(Buffer.concat([greeting, Buffer.of(0, 0, headers.length, 1, 4, 0, 0, 0, 1), headers]));
+    const types: number[] = [];
+    deaf.on("data", (bytes: Buffer) => {
+      for (let at = 0; at + 9 <= bytes.length; at += 9 + bytes.readUIntBE(at, 3))
+        types.push(bytes[at + 3] ?? 0);
+    });
+    expect(await gone(deaf)).toBe(true);
+    // The stream was let in (HEADERS), and a ping was waited for.
+    expect(types).toEqual(expect.arrayContaining([1, 6]));
+    await watchful.close(0);
   });
 
   test("without ALPN are dropped", async () => {
@@ -261,13 +299,12 @@ describe("HTTP/2", () => {
   });
 
   test("lengths and encodings that lie end their stream", async () => {
-    const bomb = gzipSync(Buffer.alloc(50_000_000));
     const cases: readonly (readonly [Buffer, OutgoingHttpHeaders])[] = [
       [framed(Buffer.alloc(10), 0, 0xffff_ffff), {}],
       [framed(Buffer.alloc(10), 0, maxHostMessage + 1), {}],
       [framed(Buffer.alloc(10), 1), { "grpc-encoding": "gzip" }],
-      [framed(bomb, 1), { "grpc-encoding": "gzip" }],
-      [framed(deflateSync(Buffer.alloc(50_000_000)), 1), { "grpc-encoding": "deflate" }],
+      [framed(bombs.gzip, 1), { "grpc-encoding": "gzip" }],
+      [framed(bombs.deflate, 1), { "grpc-encoding": "deflate" }],
       [framed(Buffer.alloc(10), 1), { "grpc-encoding": "brotli" }],
       [framed(Buffer.alloc(10), 1), {}],
       [framed(Buffer.alloc(10), 77), {}],

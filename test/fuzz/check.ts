@@ -19,8 +19,9 @@ export interface Target {
   rejects(error: unknown): error is Error;
   /** Whether a value has one encoding: then whatever decodes is what it is encoded as. */
   readonly exact: boolean;
-  /** What of the accepted ones differs, for telling outcomes apart. */
+  /** What of the accepted ones differs, and what of the reasons, for telling outcomes apart. */
   kindOf?(value: unknown): string;
+  reasonOf?(error: Error): string;
 }
 
 export type Verdict =
@@ -38,8 +39,8 @@ const failed = (sign: string, detail = ""): Verdict => ({
 });
 
 /** Numbers and quotations out: what is left tells one outcome from another. */
-const signOf = (error: Error): string =>
-  error.message
+const signOf = (reason: string): string =>
+  reason
     .replaceAll(/(["'`]).*?\1/gs, "…")
     .replaceAll(/[0-9a-f]{8,}|\d+/g, "#")
     .slice(0, 120);
@@ -48,9 +49,17 @@ const described = (error: unknown): string =>
   error instanceof Error ? (error.stack ?? error.message).split("\n").slice(0, 6).join("\n") : String(error);
 
 const unexpected = (what: string, error: unknown): Verdict =>
-  failed(`${what} ${error instanceof Error ? `${error.name}: ${signOf(error)}` : typeof error}`, described(error));
+  failed(
+    `${what} ${error instanceof Error ? `${error.name}: ${signOf(error.message)}` : typeof error}`,
+    described(error),
+  );
 
-const encodings = (target: Target, input: Uint8Array, given: Uint8Array, decoded: Decoded): Verdict | undefined => {
+const encodings = (
+  target: Target,
+  input: Uint8Array,
+  given: Uint8Array,
+  decoded: Decoded,
+): Verdict | undefined => {
   const { value } = decoded;
   let encoded: Uint8Array;
   try {
@@ -68,7 +77,8 @@ const encodings = (target: Target, input: Uint8Array, given: Uint8Array, decoded
   if (!isDeepStrictEqual(again.value, value)) return failed("what was encoded decodes to something else");
   // The buffer belongs to whoever gave it, and is used again.
   given.fill(0xee);
-  if (!isDeepStrictEqual(again.value, value)) return failed("the value lives in the bytes that it was read from");
+  if (!isDeepStrictEqual(again.value, value))
+    return failed("the value lives in the bytes that it was read from");
   return undefined;
 };
 
@@ -81,7 +91,7 @@ const checkOnce = (target: Target, input: Uint8Array): { verdict: Verdict; ms: n
   } catch (error) {
     const ms = performance.now() - start;
     const verdict: Verdict = target.rejects(error)
-      ? { is: "malformed", sign: signOf(error) }
+      ? { is: "malformed", sign: signOf(target.reasonOf?.(error) ?? error.message) }
       : unexpected("threw", error);
     return { verdict, ms };
   }

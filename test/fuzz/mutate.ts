@@ -16,7 +16,21 @@ const slice = (bytes: Uint8Array, random: Random): readonly [number, number] => 
   return [from, Math.min(bytes.length, from + length)];
 };
 
-const edges = [0n, 1n, 2n, 0x7fn, 0x80n, 0xfcn, 0xfdn, 0xffn, 0x100n, 0x7fffn, 0x8000n, 0xffffn, 0x10000n].concat(
+const edges = [
+  0n,
+  1n,
+  2n,
+  0x7fn,
+  0x80n,
+  0xfcn,
+  0xfdn,
+  0xffn,
+  0x100n,
+  0x7fffn,
+  0x8000n,
+  0xffffn,
+  0x10000n,
+].concat(
   [0x7fff_ffffn, 0x8000_0000n, 0xffff_ffffn, 0x1_0000_0000n, (1n << 48n) - 1n, 1n << 48n],
   [(1n << 53n) - 1n, 1n << 53n, (1n << 63n) - 1n, 1n << 63n, (1n << 64n) - 1n],
   // The most satoshi there are, and the most millisatoshi, and what follows each.
@@ -60,13 +74,13 @@ const varintEnd = (bytes: Uint8Array, at: number): number => {
   return Math.min(bytes.length, end + 1);
 };
 
-const valueOf = (bytes: Uint8Array): bigint =>
+const numberIn = (bytes: Uint8Array): bigint =>
   bytes.reduceRight((value, byte) => (value << 7n) | BigInt(byte & 0x7f), 0n);
 
 const varints: Mutation = (bytes, random) => {
   const at = place(bytes, random);
   const end = varintEnd(bytes, at);
-  const now = valueOf(bytes.subarray(at, Math.min(end, at + 10)));
+  const now = numberIn(bytes.subarray(at, Math.min(end, at + 10)));
   const make = random.pick([
     () => varint(now, 1 + random.int(4)),
     () => varint(now + BigInt(random.int(5)) - (now >= 2n ? 2n : 0n)),
@@ -94,7 +108,7 @@ const fieldsOf = (bytes: Uint8Array, start: number, stop: number): readonly Part
     const wire = (bytes[at] as number) & 7;
     if (wire !== 0 && wire !== 2) break;
     const valueEnd = varintEnd(bytes, tagEnd);
-    const length = wire === 2 ? Number(valueOf(bytes.subarray(tagEnd, Math.min(valueEnd, tagEnd + 5)))) : 0;
+    const length = wire === 2 ? Number(numberIn(bytes.subarray(tagEnd, Math.min(valueEnd, tagEnd + 5)))) : 0;
     const end = valueEnd + length;
     if (tagEnd >= stop || end > stop) break;
     parts.push({ from: at, inner: valueEnd, end, isMessage: wire === 2 });
@@ -134,7 +148,12 @@ const fields: Mutation = (bytes, random, other) => {
         texts.splice(at, random.int(2), other.subarray(from, end));
       },
       // Another number, or another wire type.
-      () => texts.splice(at, 1, concat(Uint8Array.of((text[0] as number) ^ (1 << random.int(7))), text.subarray(1))),
+      () =>
+        texts.splice(
+          at,
+          1,
+          concat(Uint8Array.of((text[0] as number) ^ (1 << random.int(7))), text.subarray(1)),
+        ),
     ]);
     change();
     return concat(...texts);
@@ -152,7 +171,8 @@ const mutations: readonly Mutation[] = [
   (bytes, random) => {
     const out = bytes.slice();
     const at = random.int(bytes.length);
-    if (at < out.length) out[at] = random.chance(2) ? random.int(256) : random.pick([0, 1, 2, 3, 0x7f, 0x80, 0xff]);
+    if (at < out.length)
+      out[at] = random.chance(2) ? random.int(256) : random.pick([0, 1, 2, 3, 0x7f, 0x80, 0xff]);
     return out;
   },
   (bytes, random) => bytes.slice(0, place(bytes, random)),
@@ -181,7 +201,8 @@ const mutations: readonly Mutation[] = [
     const [from, to] = slice(other, random);
     return replaced(bytes, place(bytes, random), random.chance(2) ? 0 : to - from, other.subarray(from, to));
   },
-  (bytes, random, other) => concat(bytes.subarray(0, place(bytes, random)), other.subarray(place(other, random))),
+  (bytes, random, other) =>
+    concat(bytes.subarray(0, place(bytes, random)), other.subarray(place(other, random))),
   fixedWidth,
   fixedWidth,
   varints,

@@ -1,51 +1,58 @@
-/** What a commitment must keep to, whoever's it is: its form, its figures, and its place in the order. */
+/** What a commitment must keep to, whoever's it is: its form, its figures, and what it follows from. */
 
+import { anchorValue } from "../../../protocol/bolt/channel.ts";
 import { commitmentFee, htlcTransactionFee } from "../../../protocol/bolt/weight.ts";
 import { equal } from "../../../protocol/bytes.ts";
-import { isKnown } from "../../../protocol/codec.ts";
-import type { Htlc, Side } from "../../../protocol/operations/fields.ts";
-import { type Outpoint, type Sat, toMsat, toSat } from "../../../protocol/units.ts";
-import { bearable, explained, spread } from "../balance.ts";
+import { isKnown, type Maybe } from "../../../protocol/codec.ts";
+import type { Htlc, Tier } from "../../../protocol/operations/fields.ts";
+import { type Outpoint, type Preimage, toMsat, toSat } from "../../../protocol/units.ts";
+import {
+  type Accounts,
+  type Before,
+  by,
+  dustLimitOf,
+  explained,
+  type Followed,
+  follow,
+  hull,
+  listOf,
+  max,
+  openingBalance,
+  type Succession,
+  total,
+} from "../balance.ts";
 import type { Policy } from "../policy.ts";
 import type { Facts, Rule } from "../rule.ts";
 import type { Content, Setup } from "../state.ts";
+import { rule } from "./table.ts";
 
 /** What does not change with the channel's progress: judged before anything is built. */
-export interface ContentView {
-  /** Whose commitment it is: who may broadcast it. */
-  readonly owner: Side;
-  readonly setup: Setup;
-  readonly policy: Policy;
+export interface ContentView extends Accounts {
+  readonly tier: Tier;
   readonly funding: Outpoint;
-  readonly content: Content;
+  readonly preimages: Maybe<readonly Preimage[]>;
 }
 
-/** The bound of BOLT 2 on `max_accepted_htlcs`, each way. */
-const maxEachWay = 483;
-
-const all = ({ htlcs, trimmed }: Content): readonly Htlc[] =>
-  isKnown(trimmed) ? [...htlcs, ...trimmed] : htlcs;
-const offered = (content: Content): readonly Htlc[] =>
-  all(content).filter(({ offeredBy }) => offeredBy === "holder");
-
 /** Below it the HTLC has no output in the owner's commitment (BOLT 3, "Trimmed Outputs"). */
-const threshold = ({ owner, setup, content }: ContentView, htlc: Htlc, dustLimit: Sat): bigint =>
-  dustLimit +
-  htlcTransactionFee(setup.terms.type, htlc.offeredBy === owner ? "timeout" : "success", content.feerate);
+const thresholds = ({ owner, setup, content }: Accounts, dustLimit: bigint) => {
+  const { type } = setup.terms;
+  const own = dustLimit + htlcTransactionFee(type, "timeout", content.feerate);
+  const others = dustLimit + htlcTransactionFee(type, "success", content.feerate);
+  return ({ offeredBy }: Htlc): bigint => (offeredBy === owner ? own : others);
+};
 
 const trimmedWrongly = (view: ContentView): Facts | undefined => {
-  const { owner, setup, content, policy } = view;
-  const { dustLimit } = setup.terms[owner];
-  const least = isKnown(dustLimit) ? dustLimit : policy.minDustLimit;
+  const { owner, setup, content } = view;
+  const { least, most } = dustLimitOf(setup.terms[owner].dustLimit);
+  const needed = thresholds(view, least);
   for (const [index, htlc] of content.htlcs.entries()) {
-    const needed = threshold(view, htlc, least);
-    if (toSat(htlc.amount) < needed) return { htlc: index, amount: htlc.amount, threshold: needed };
+    if (toSat(htlc.amount) < needed(htlc))
+      return { htlc: index, amount: htlc.amount, threshold: needed(htlc) };
   }
-  if (isKnown(dustLimit) && isKnown(content.trimmed)) {
-    for (const [index, htlc] of content.trimmed.entries()) {
-      const needed = threshold(view, htlc, dustLimit);
-      if (toSat(htlc.amount) >= needed) return { trimmed: index, amount: htlc.amount, threshold: needed };
-    }
+  const enough = thresholds(view, most);
+  for (const [index, htlc] of isKnown(content.trimmed) ? content.trimmed.entries() : []) {
+    if (toSat(htlc.amount) >= enough(htlc))
+      return { trimmed: index, amount: htlc.amount, threshold: enough(htlc) };
   }
   for (const value of [content.toHolder, content.toCounterparty]) {
     if (value > 0n && value < least) return { output: value, dustLimit: least };
@@ -53,136 +60,125 @@ const trimmedWrongly = (view: ContentView): Facts | undefined => {
   return undefined;
 };
 
-const first = ({ content, setup, owner, policy }: ContentView): Facts | undefined => {
+const first = ({ content, setup: { terms }, owner }: ContentView): Facts | undefined => {
   if (content.number !== 0n) return undefined;
-  const { value, push, contribution, opener, type } = setup.terms;
-  const gross = toMsat(contribution) + (opener === "holder" ? -push : push);
-  const fee = commitmentFee(type, 0, content.feerate) + (type === "anchors" ? 660n : 0n);
-  const { dustLimit } = setup.terms[owner];
+  const { value, opener, type } = terms;
+  const gross = openingBalance(terms);
+  const due = commitmentFee(type, 0, content.feerate) + (type === "anchors" ? 2n * anchorValue : 0n);
+  const { least, most } = dustLimitOf(terms[owner].dustLimit);
   const expected = {
-    toHolder: gross / 1000n - (opener === "holder" ? fee : 0n),
-    toCounterparty: (toMsat(value) - gross) / 1000n - (opener === "holder" ? 0n : fee),
+    toHolder: gross / 1000n - (opener === "holder" ? due : 0n),
+    toCounterparty: (toMsat(value) - gross) / 1000n - (opener === "holder" ? 0n : due),
   };
   for (const name of ["toHolder", "toCounterparty"] as const) {
     const wanted = expected[name];
     const found = content[name];
-    const trims = wanted < (isKnown(dustLimit) ? dustLimit : policy.maxDustLimit);
-    const keeps = wanted > 0n && wanted >= (isKnown(dustLimit) ? dustLimit : policy.minDustLimit);
-    if (!((keeps && found === wanted) || (trims && found === 0n))) return { [name]: found, expected: wanted };
+    const fits = found === 0n ? wanted < most : found === wanted && wanted >= least;
+    if (!fits) return { [name]: found, expected: wanted };
   }
   return undefined;
 };
 
+const missing = ({ tier, content, preimages }: ContentView): Facts | undefined => {
+  if (tier !== "full") return undefined;
+  if (!isKnown(content.trimmed)) return { unknown: "trimmed" };
+  return isKnown(preimages) ? undefined : { unknown: "preimages" };
+};
+
 export const contentRules: readonly Rule<ContentView>[] = [
-  {
-    name: "commitment-input-match-funding",
-    kind: "core",
-    sentence: "A commitment spends the channel's funding output.",
-    hint: "The host's funding outpoint is not the one that was set up.",
-    check: ({ funding, setup }) =>
-      equal(funding.txid, setup.funding.txid) && funding.index === setup.funding.index
-        ? undefined
-        : { asked: funding.txid, index: funding.index, funding: setup.funding.txid },
-  },
-  {
-    name: "commitment-first-no-htlcs",
-    kind: "core",
-    sentence: "Commitment 0 has no HTLCs.",
-    hint: "A channel opens without HTLCs.",
-    check: ({ content }) =>
-      content.number === 0n && all(content).length > 0 ? { htlcs: all(content).length } : undefined,
-  },
-  {
-    name: "commitment-htlc-count-limit",
-    kind: "limit",
-    sentence:
-      "There are at most 483 HTLCs each way, and of those that we offer no more than the policy's limit.",
-    hint: "Wait until HTLCs have settled, or raise maxOfferedHtlcs.",
-    check: ({ content, policy }) => {
-      const ours = offered(content).length;
-      const theirs = all(content).length - ours;
-      if (ours > policy.maxOfferedHtlcs) return { offered: ours, max: policy.maxOfferedHtlcs };
-      return theirs > maxEachWay ? { received: theirs, max: maxEachWay } : undefined;
-    },
-  },
-  {
-    name: "commitment-htlc-inflight-limit",
-    kind: "limit",
-    sentence: "The HTLCs that we offer are together worth at most the policy's limit.",
-    hint: "Wait until HTLCs have settled, or raise maxOfferedInFlight.",
-    check: ({ content, policy }) => {
-      const inFlight = offered(content).reduce((total, { amount }) => total + amount, 0n);
-      return inFlight > policy.maxOfferedInFlight ? { inFlight, max: policy.maxOfferedInFlight } : undefined;
-    },
-  },
-  {
-    name: "commitment-fee-range",
-    kind: "limit",
-    sentence: "Where we pay the commitment's fee, its feerate is at most the policy's limit.",
-    hint: "Clamp the host's fee estimator to the bounds of hello, or raise maxFeerate.",
-    check: ({ setup, content, policy }) =>
-      setup.terms.opener === "holder" && content.feerate > policy.maxFeerate
-        ? { feerate: content.feerate, max: policy.maxFeerate }
-        : undefined,
-  },
-  {
-    name: "commitment-outputs-trimmed",
-    kind: "core",
-    sentence: "Exactly what is under the dust limit, with the fee of its HTLC transaction, has no output.",
-    hint: "The host and the signer disagree on dust limit or feerate.",
-    check: trimmedWrongly,
-  },
-  {
-    name: "commitment-initial-funding-value",
-    kind: "core",
-    sentence:
-      "In commitment 0 each side has what it paid in, moved by the push, and the opener pays the fee.",
-    hint: "The values of the first commitment do not follow from the terms of the setup.",
-    check: first,
-  },
-  {
-    name: "commitment-value-conserved",
-    kind: "core",
-    sentence: "Outputs, base fee, anchors, trimmed HTLCs and rounding add up to the channel's value.",
-    hint: "The host's figures do not add up: values, feerate or the HTLC lists are wrong.",
-    check: (view) => explained(view),
-  },
-  {
-    name: "trimmed-budget",
-    kind: "limit",
-    sentence:
-      "What a host that cannot list trimmed HTLCs leaves without output stays within the policy's limit.",
-    hint: "Wait until small HTLCs have settled, or raise maxTrimmed.",
-    check: ({ setup, content, owner, policy }) => {
-      if (isKnown(content.trimmed)) return undefined;
-      const hidden = spread({ setup, owner, policy, content }).unexplained;
-      return hidden > policy.maxTrimmed ? { unexplained: hidden, max: policy.maxTrimmed } : undefined;
-    },
-  },
+  rule("commitment-input-match-funding", ({ funding, setup }) =>
+    equal(funding.txid, setup.funding.txid) && funding.index === setup.funding.index
+      ? undefined
+      : { asked: funding.txid, index: funding.index, funding: setup.funding.txid },
+  ),
+  rule("node-tier", missing),
+  rule("commitment-first-no-htlcs", ({ content }) =>
+    content.number === 0n && listOf(content).length > 0 ? { htlcs: listOf(content).length } : undefined,
+  ),
+  rule("commitment-outputs-trimmed", trimmedWrongly),
+  rule("commitment-initial-funding-value", first),
+  rule("commitment-value-conserved", explained),
 ];
 
-/** One predecessor is enough: each passed the rules, and each may be the one that both sides remember. */
-export interface SuccessionView extends ContentView {
-  readonly predecessors: readonly Content[];
-  /** Hashes, in hexadecimal, of the HTLCs that were paid with a preimage; unknown in the lesser tiers. */
-  readonly paid: ReadonlySet<string> | "unknown";
+export interface SuccessionView extends Succession {
+  /** All live contents of the number before: one is enough, for each may be the one that both sides remember. */
+  readonly predecessors: readonly Before[];
 }
 
-export const successionRules: readonly Rule<SuccessionView>[] = [
-  {
-    name: "commitment-payment-settled-preimage",
-    kind: "core",
-    sentence:
-      "Balances change only by HTLCs and fee: an HTLC that we offered is the counterparty's only with its preimage.",
-    hint: "The host moved value that no HTLC explains, or did not bring the preimage of one that was paid.",
-    check: (view) => {
-      if (view.predecessors.length === 0) return undefined;
-      let last: Facts | undefined;
-      for (const before of view.predecessors) {
-        last = bearable(view, before);
-        if (last === undefined) return undefined;
-      }
-      return last;
-    },
-  },
+/** From no predecessor only the first commitment follows: its own rules fixed what it says. */
+export const succeed = ({ predecessors, ...next }: SuccessionView): Followed => {
+  if (next.content.number === 0n) {
+    const opening = openingBalance(next.setup.terms);
+    return { is: "borne", balance: { low: opening, high: opening }, charge: 0n };
+  }
+  let result: Followed = {
+    is: "broken",
+    rule: "commitment-retry-same",
+    facts: { number: next.content.number, revoked: next.content.number - 1n },
+  };
+  for (const before of predecessors) {
+    const one = follow(next, before);
+    if (result.is === "borne" && one.is === "borne")
+      result = {
+        is: "borne",
+        balance: hull(result.balance, one.balance),
+        charge: result.charge < one.charge ? result.charge : one.charge,
+      };
+    else if (result.is === "broken") result = one;
+  }
+  return result;
+};
+
+export interface LimitView {
+  readonly setup: Setup;
+  readonly policy: Policy;
+  readonly content: Content;
+  readonly charge: bigint;
+  /**
+   * Every live content of both sides. What one of them has already passed the limits of its day, and leaves only
+   * step by step: a limit that was lowered since stops what is new, never what is on its way out.
+   */
+  readonly standing: readonly Content[];
+}
+
+const offeredBy = (content: Content): readonly Htlc[] => by(listOf(content), "holder");
+const offeredCount = (content: Content): bigint => BigInt(offeredBy(content).length);
+const offeredValue = (content: Content): bigint => total(offeredBy(content));
+
+/** The bound of BOLT 2 on `max_accepted_htlcs`, each way. */
+const maxEachWay = 483;
+
+const above = (
+  { content, standing }: LimitView,
+  figure: (content: Content) => bigint,
+  limit: bigint,
+): bigint | undefined => {
+  const value = figure(content);
+  return value > limit && value > standing.map(figure).reduce(max, 0n) ? value : undefined;
+};
+
+export const limitRules: readonly Rule<LimitView>[] = [
+  rule("commitment-htlc-count-limit", (view) => {
+    const { content, policy } = view;
+    const offered = above(view, offeredCount, BigInt(policy.maxOfferedHtlcs));
+    if (offered !== undefined) return { offered, max: policy.maxOfferedHtlcs };
+    for (const side of ["holder", "counterparty"] as const) {
+      const count = by(listOf(content), side).length;
+      if (count > maxEachWay) return { side, count, max: maxEachWay };
+    }
+    return undefined;
+  }),
+  rule("commitment-htlc-inflight-limit", (view) => {
+    const inFlight = above(view, offeredValue, view.policy.maxOfferedInFlight);
+    return inFlight === undefined ? undefined : { inFlight, max: view.policy.maxOfferedInFlight };
+  }),
+  rule("commitment-fee-range", (view) => {
+    const { setup, policy } = view;
+    if (setup.terms.opener !== "holder") return undefined;
+    const feerate = above(view, (content) => BigInt(content.feerate), BigInt(policy.maxFeerate));
+    return feerate === undefined ? undefined : { feerate, max: policy.maxFeerate };
+  }),
+  rule("trimmed-budget", ({ charge, policy }) =>
+    charge > policy.maxTrimmed ? { unlisted: charge, max: policy.maxTrimmed } : undefined,
+  ),
 ];

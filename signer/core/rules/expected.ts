@@ -10,28 +10,11 @@ import { equal, toHex } from "../../../protocol/bytes.ts";
 import { Malformed } from "../../../protocol/malformed.ts";
 import type { Refusal } from "../../../protocol/outcome.ts";
 import { type Facts, refuse } from "../rule.ts";
-import type { ContentView } from "./commitment.ts";
+import { type RuleName, textOf } from "./table.ts";
 
-const sentences = {
-  "commitment-version": "A commitment has version 2.",
-  "commitment-locktime": "A commitment's locktime shows the low half of its obscured number.",
-  "commitment-input-single": "A commitment has one input.",
-  "commitment-input-match-funding": "A commitment spends the channel's funding output.",
-  "commitment-sequence": "A commitment's sequence shows the high half of its obscured number.",
-  "commitment-anchors-not-when-off": "There are no anchors where the channel's type has none.",
-  "commitment-anchor-amount": "An anchor is worth 330 satoshi.",
-  "commitment-anchor-to-holder": "The holder's anchor is there exactly when BOLT 3 says.",
-  "commitment-singular-to-holder": "No output comes twice.",
-  "commitment-no-unrecognized-outputs": "Every output is one that the signer builds itself.",
-  "commitment-scripts": "Every output that the signer builds is there.",
-  "commitment-outputs-trimmed":
-    "Exactly what is under the dust limit, with the fee of its HTLC transaction, has no output.",
-  "commitment-other": "The host's commitment is the one that the signer builds, byte for byte.",
-} as const;
+type Difference = readonly [RuleName, Facts];
 
-type Name = keyof typeof sentences;
-
-const difference = (told: Tx, own: Tx, { setup }: ContentView): readonly [Name, Facts] => {
+const difference = (told: Tx, own: Tx, anchors: boolean): Difference => {
   const [input, ...more] = told.inputs;
   const [ownInput] = own.inputs;
   if (told.version !== own.version) return ["commitment-version", { version: told.version }];
@@ -43,28 +26,36 @@ const difference = (told: Tx, own: Tx, { setup }: ContentView): readonly [Name, 
     return ["commitment-sequence", { sequence: input.sequence, expected: ownInput.sequence }];
   if (told.locktime !== own.locktime)
     return ["commitment-locktime", { locktime: told.locktime, expected: own.locktime }];
-  return outputs(told, own, setup.terms.type === "anchors");
+  return outputs(told, own, anchors);
 };
 
-const outputs = (told: Tx, own: Tx, anchors: boolean): readonly [Name, Facts] => {
-  const mine = new Map(own.outputs.map(({ script, value }) => [toHex(script), value]));
-  const seen = new Map<string, number>();
-  for (const [index, { script, value }] of told.outputs.entries()) {
+/** A host may send ten thousand outputs: each is looked at once. */
+const countOf = (tx: Tx): ReadonlyMap<string, number> => {
+  const counts = new Map<string, number>();
+  for (const { script } of tx.outputs) {
     const key = toHex(script);
-    const expected = mine.get(key);
-    seen.set(key, (seen.get(key) ?? 0) + 1);
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  return counts;
+};
+
+const outputs = (told: Tx, own: Tx, anchors: boolean): Difference => {
+  const mine = new Map(own.outputs.map(({ script, value }) => [toHex(script), value]));
+  for (const [index, { script, value }] of told.outputs.entries()) {
+    const expected = mine.get(toHex(script));
     if (expected === undefined && value === anchorValue && !anchors)
       return ["commitment-anchors-not-when-off", { index }];
     if (expected === undefined) return ["commitment-no-unrecognized-outputs", { index, script, value }];
-    if (anchors && expected === anchorValue && value !== anchorValue)
+    if (expected === anchorValue && value !== anchorValue)
       return ["commitment-anchor-amount", { index, value }];
   }
+  const counts = countOf(told);
+  const wantedCounts = countOf(own);
   for (const { script, value } of own.outputs) {
-    const key = toHex(script);
-    const wanted = own.outputs.filter((output) => toHex(output.script) === key).length;
-    const found = seen.get(key) ?? 0;
+    const found = counts.get(toHex(script)) ?? 0;
+    const wanted = wantedCounts.get(toHex(script)) ?? 0;
     if (found > wanted) return ["commitment-singular-to-holder", { script, times: found }];
-    if (found === 0 && anchors && value === anchorValue) return ["commitment-anchor-to-holder", { script }];
+    if (found === 0 && value === anchorValue) return ["commitment-anchor-to-holder", { script }];
     if (found < wanted) return ["commitment-scripts", { missing: script, value }];
   }
   return ["commitment-other", { outputs: told.outputs.length }];
@@ -73,7 +64,7 @@ const outputs = (told: Tx, own: Tx, anchors: boolean): readonly [Name, Facts] =>
 export const compareExpected = (
   expected: Uint8Array,
   { tx }: Commitment,
-  view: ContentView,
+  type: "anchors" | "static_remotekey",
 ): Refusal | undefined => {
   if (equal(expected, encodeTx(tx))) return undefined;
   let told: Tx;
@@ -82,9 +73,6 @@ export const compareExpected = (
   } catch (error) {
     throw error instanceof Malformed ? error.within("expected") : error;
   }
-  const [name, facts] = difference(told, tx, view);
-  return refuse(
-    { name, kind: "core", sentence: sentences[name], hint: "The host built another transaction." },
-    facts,
-  );
+  const [name, facts] = difference(told, tx, type === "anchors");
+  return refuse(textOf(name), facts);
 };

@@ -91,7 +91,8 @@ const texts = {
   },
   "commitment-initial-funding-value": {
     kind: "core",
-    sentence: "In commitment 0 each side has what it paid in, moved by the push, and the opener pays the fee.",
+    sentence:
+      "In commitment 0 each side has what it paid in, moved by the push, and the opener pays the fee.",
     hint: "The values of the first commitment do not follow from the terms of the setup.",
   },
   "commitment-value-conserved": {

@@ -3,11 +3,12 @@
 import { encodeTx } from "../../../protocol/bitcoin/tx.ts";
 import { buildClosing, type Closing } from "../../../protocol/bolt/closing.ts";
 import { equal } from "../../../protocol/bytes.ts";
-import { isKnown } from "../../../protocol/codec.ts";
+import { isKnown, unknown } from "../../../protocol/codec.ts";
 import type { Request } from "../../../protocol/operations/index.ts";
 import type { Signed } from "../ports.ts";
-import { judge, type Rule, refuse } from "../rule.ts";
+import { judge, refuse } from "../rule.ts";
 import { closingRules } from "../rules/closing.ts";
+import { textOf } from "../rules/table.ts";
 import type { Live } from "../state.ts";
 import { liveOf, noChannel, refused, type Step } from "../step.ts";
 
@@ -22,14 +23,8 @@ const build = (close: Request<"signClosing">, { setup }: Live): Closing =>
     ],
   });
 
-const differs: Omit<Rule<never>, "check"> = {
-  name: "mutual-other",
-  kind: "core",
-  sentence: "The host's closing transaction is the one that the signer builds, byte for byte.",
-  hint: "The host's transaction has other inputs, outputs, locktime, version or order.",
-};
-
 export const signClosing: Step<"signClosing", undefined> = {
+  essence: (body) => ({ ...body, expected: unknown }),
   prepare: () => undefined,
   decide: ({ body, view, settings: { policy } }) => {
     const live = liveOf(view.channel);
@@ -38,7 +33,7 @@ export const signClosing: Step<"signClosing", undefined> = {
     if (refusal !== undefined) return refused(refusal);
     const { tx, txid, digest } = build(body, live);
     if (isKnown(body.expected) && !equal(body.expected, encodeTx(tx)))
-      return refused(refuse(differs, { rebuilt: txid }));
+      return refused(refuse(textOf("mutual-other"), { rebuilt: txid }));
     return {
       is: "signed",
       change: { channel: { ...live, phase: "closing" } },

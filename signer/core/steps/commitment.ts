@@ -1,24 +1,32 @@
 /** signCounterpartyCommitment and validateHolderCommitment: the two halves of every update. */
 
 import { buildCommitment, type Commitment } from "../../../protocol/bolt/commitment.ts";
-import { commitmentKeys } from "../../../protocol/bolt/derive.ts";
+import { type CommitmentKeys, commitmentKeys } from "../../../protocol/bolt/derive.ts";
 import { htlcDigests } from "../../../protocol/bolt/htlc.ts";
-import { equal, toHex } from "../../../protocol/bytes.ts";
+import { compare, equal, toHex } from "../../../protocol/bytes.ts";
 import { isKnown, type Maybe, unknown } from "../../../protocol/codec.ts";
 import type { VerifyJob } from "../../../protocol/curve/curve.ts";
 import { sha256 } from "../../../protocol/hash.ts";
 import type { Htlc, Side } from "../../../protocol/operations/fields.ts";
 import type { Request } from "../../../protocol/operations/index.ts";
 import type { Refusal } from "../../../protocol/outcome.ts";
-import type { CommitmentNumber, Outpoint, Point, Preimage } from "../../../protocol/units.ts";
+import { type CommitmentNumber, type Point, type Preimage, signature } from "../../../protocol/units.ts";
 import { giveCounterparty, takeHolder } from "../advance.ts";
-import type { Job } from "../ports.ts";
-import { judge, type Rule, refuse } from "../rule.ts";
-import { type ContentView, contentRules, successionRules } from "../rules/commitment.ts";
+import { judge, refuse } from "../rule.ts";
+import { contentRules, limitRules, succeed } from "../rules/commitment.ts";
 import { compareExpected } from "../rules/expected.ts";
 import { signCounterpartyOrder, validateHolderOrder } from "../rules/order.ts";
-import { type Content, type Live, other, type Setup, type Variant } from "../state.ts";
-import { given, liveOf, noChannel, refused, type Settings, type Step } from "../step.ts";
+import { textOf } from "../rules/table.ts";
+import {
+  type Content,
+  type Interval,
+  type Live,
+  other,
+  type Past,
+  type Setup,
+  type Variant,
+} from "../state.ts";
+import { type Decision, given, liveOf, noChannel, refused, type Settings, type Step } from "../step.ts";
 
 /** What both operations say of a commitment. */
 type Said = Pick<
@@ -26,15 +34,21 @@ type Said = Pick<
   keyof Request<"signCounterpartyCommitment"> & keyof Request<"validateHolderCommitment">
 >;
 
-type Indexed = Htlc & { readonly offeredBy: Side };
+export interface Rebuilt {
+  readonly commitment: Commitment;
+  readonly keys: CommitmentKeys;
+  /** What the countersignatory signs of the HTLC transactions, in the order of their outputs. */
+  digests(): readonly Uint8Array[];
+}
 
 export interface Built {
   readonly content: Content;
-  /** Of the request without the host's own transaction, which is for comparing and no part of the content. */
+  /** By the core rules of form; then there is no transaction. */
   readonly refusal: Refusal | undefined;
-  /** Undefined where the content breaks a rule of form, and so can't be built. */
-  readonly commitment: Commitment | undefined;
+  readonly rebuilt: Rebuilt | undefined;
   readonly digests: readonly Uint8Array[];
+  /** The host brought another transaction than the rebuilt one. */
+  readonly differs: Refusal | undefined;
 }
 
 const contentOf = ({ number, feerate, toHolder, toCounterparty, htlcs, trimmed }: Said): Content => ({
@@ -46,22 +60,34 @@ const contentOf = ({ number, feerate, toHolder, toCounterparty, htlcs, trimmed }
   trimmed,
 });
 
+const byContent = (a: Htlc, b: Htlc): number => {
+  if (a.offeredBy !== b.offeredBy) return a.offeredBy === "holder" ? -1 : 1;
+  if (a.amount !== b.amount) return a.amount < b.amount ? -1 : 1;
+  return a.expiry - b.expiry || compare(a.hash, b.hash);
+};
+
+/** Proofs and the host's own transaction come beside the content, and HTLCs are a set: hosts keep them in tables. */
+const essenceOf = <S extends Said>(said: S): S => ({
+  ...said,
+  htlcs: said.htlcs.toSorted(byContent),
+  trimmed: isKnown(said.trimmed) ? said.trimmed.toSorted(byContent) : unknown,
+  preimages: unknown,
+  expected: unknown,
+});
+
 export interface Rebuild {
   readonly owner: Side;
   readonly setup: Setup;
   readonly point: Point;
   readonly content: Content;
-  readonly funding?: Outpoint;
 }
 
 /** The whole transaction from what the signer knows and what the content says, never from the host's bytes. */
-export const rebuild = (
-  { owner, setup, point, content }: Rebuild,
-  curve: Settings["curve"],
-): { readonly commitment: Commitment; readonly digests: readonly Uint8Array[] } => {
+export const rebuild = ({ owner, setup, point, content }: Rebuild, curve: Settings["curve"]): Rebuilt => {
   const { terms, holder, counterparty, funding } = setup;
+  const { type } = terms;
   const countersigner = other(owner);
-  const party = (side: Side) => (side === owner ? "broadcaster" : "countersignatory");
+  const delay = terms[countersigner].toSelfDelay;
   const keys = commitmentKeys(curve, {
     broadcaster: setup[owner],
     countersignatory: setup[countersigner],
@@ -70,63 +96,78 @@ export const rebuild = (
   const opener = terms.opener === "holder" ? holder : counterparty;
   const accepter = terms.opener === "holder" ? counterparty : holder;
   const commitment = buildCommitment({
-    type: terms.type,
+    type,
     fundingOutpoint: funding,
     fundingValue: terms.value,
     openerPaymentBasepoint: opener.payment,
     accepterPaymentBasepoint: accepter.payment,
     number: content.number,
     keys,
-    delay: terms[countersigner].toSelfDelay,
+    delay,
     toBroadcaster: owner === "holder" ? content.toHolder : content.toCounterparty,
     toCountersignatory: owner === "holder" ? content.toCounterparty : content.toHolder,
-    htlcs: content.htlcs.map((htlc: Indexed) => ({ ...htlc, offeredBy: party(htlc.offeredBy) })),
+    htlcs: content.htlcs.map(({ offeredBy, amount, hash, expiry }) => ({
+      offeredBy: offeredBy === owner ? ("broadcaster" as const) : ("countersignatory" as const),
+      amount,
+      hash,
+      expiry,
+    })),
   });
-  const form = { type: terms.type, feerate: content.feerate, delay: terms[countersigner].toSelfDelay, keys };
-  return { commitment, digests: htlcDigests(commitment, form, "countersignatory") };
+  const form = { type, feerate: content.feerate, delay, keys };
+  return { commitment, keys, digests: () => htlcDigests(commitment, form, "countersignatory") };
 };
 
-const build = (
-  owner: Side,
-  said: Said,
-  point: Point,
-  { setup }: Live,
-  { policy, curve }: Settings,
-): Built => {
+const build = (owner: Side, said: Said, point: Point, { setup }: Live, settings: Settings): Built => {
   const content = contentOf(said);
-  const view: ContentView = { owner, setup, policy, funding: said.funding, content };
-  const refusal = judge(contentRules, view);
-  if (refusal?.final === true) return { content, refusal, commitment: undefined, digests: [] };
-  const { commitment, digests } = rebuild({ owner, setup, point, content }, curve);
-  const differs = isKnown(said.expected) ? compareExpected(said.expected, commitment, view) : undefined;
-  return { content, refusal: refusal ?? differs, commitment, digests };
+  const { funding, preimages, expected } = said;
+  const { tier, curve } = settings;
+  const refusal = judge(contentRules, { owner, setup, tier, funding, preimages, content });
+  if (refusal !== undefined) return { content, refusal, rebuilt: undefined, digests: [], differs: undefined };
+  const rebuilt = rebuild({ owner, setup, point, content }, curve);
+  const differs = isKnown(expected)
+    ? compareExpected(expected, rebuilt.commitment, setup.terms.type)
+    : undefined;
+  return { content, refusal, rebuilt, digests: rebuilt.digests(), differs };
 };
 
-const paidBy = (preimages: Maybe<readonly Preimage[]>): ReadonlySet<string> | typeof unknown =>
+const paidBy = (preimages: Maybe<readonly Preimage[]>): Maybe<ReadonlySet<string>> =>
   isKnown(preimages) ? new Set(preimages.map((preimage) => toHex(sha256(preimage)))) : unknown;
 
-/** The rules that need the state of this moment: against the live contents of the number before. */
-const succeeds = (owner: Side, said: Said, live: Live, settings: Settings): Refusal | undefined => {
-  const side: { readonly variants: readonly Variant[] } = live[owner];
-  return judge(successionRules, {
+/** Where the commitment leaves our balance, or why it does not follow from a live one. */
+const succession = (
+  owner: Side,
+  said: Said,
+  content: Content,
+  live: Live,
+  { policy }: Settings,
+): Refusal | Interval => {
+  const { setup } = live;
+  const { variants }: { readonly variants: readonly Variant[] } = live[owner];
+  const followed = succeed({
     owner,
-    setup: live.setup,
-    policy: settings.policy,
-    funding: said.funding,
-    content: contentOf(said),
-    predecessors: side.variants.filter(({ number }) => number === said.number - 1n),
+    setup,
+    content,
+    predecessors: variants.filter(({ number }) => number === said.number - 1n),
     paid: paidBy(said.preimages),
   });
+  if (followed.is === "broken") return refuse(textOf(followed.rule), followed.facts);
+  const standing = [...live.holder.variants, ...live.counterparty.variants];
+  const { charge, balance } = followed;
+  return judge(limitRules, { setup, policy, content, charge, standing }) ?? balance;
 };
 
-const isRepeat = (
-  side: { variants: readonly Variant[]; past: { hashes: readonly Uint8Array[] } },
-  hash: Uint8Array,
-) =>
-  side.variants.some((variant) => equal(variant.hash, hash)) ||
-  side.past.hashes.some((past) => equal(past, hash));
+const isRefusal = (result: Refusal | Interval): result is Refusal => "rule" in result;
+
+interface Remembered {
+  readonly variants: readonly Variant[];
+  readonly past: Past;
+}
+
+const isRepeat = ({ variants, past }: Remembered, hash: Uint8Array): boolean =>
+  variants.some((variant) => equal(variant.hash, hash)) || past.hashes.some((one) => equal(one, hash));
 
 export const signCounterpartyCommitment: Step<"signCounterpartyCommitment", Built> = {
+  essence: essenceOf,
   prepare: (body, live, _known, settings) =>
     live === undefined
       ? undefined
@@ -134,114 +175,91 @@ export const signCounterpartyCommitment: Step<"signCounterpartyCommitment", Buil
   decide: ({ body, hash, view, settings, prepared }) => {
     const live = liveOf(view.channel);
     if (live === undefined || prepared === undefined) return noChannel({ channel: body.channel });
-    const { commitment, digests, content } = prepared;
-    const signs = (change: Live | undefined) => {
-      const { txid, digest } = given(commitment, "commitment");
-      const job: Job & { kind: "counterpartyCommitment" } = {
-        kind: "counterpartyCommitment",
+    const { rebuilt, digests, content, differs } = prepared;
+    const signs = (change: (Decision<"signCounterpartyCommitment"> & { is: "signed" })["change"]) => ({
+      is: "signed" as const,
+      change,
+      job: {
+        kind: "counterpartyCommitment" as const,
         channel: body.channel,
         point: body.point,
-        digest,
+        digest: given(rebuilt, "commitment").commitment.digest,
         htlcDigests: digests,
-      };
-      return {
-        is: "signed" as const,
-        change:
-          change === undefined
-            ? {}
-            : {
-                channel: {
-                  ...change,
-                  phase: "open" as const,
-                  counterparty: giveCounterparty(change, { ...content, hash, txid, point: body.point }),
-                },
-              },
-        job,
-        reply: (_: unknown, signed: unknown) => signed as never,
-      };
-    };
-    if (commitment !== undefined && isRepeat(live.counterparty, hash)) return signs(undefined);
+      },
+      reply: (_: unknown, signed: unknown) => signed as never,
+    });
+    const repeats = rebuilt !== undefined && isRepeat(live.counterparty, hash);
+    if (repeats) return differs === undefined ? signs({}) : refused(differs);
     const closing = view.channel?.phase === "closing";
+    const { number, point } = body;
     const refusal =
-      judge(signCounterpartyOrder, { live, closing, number: body.number, point: body.point }) ??
-      prepared.refusal ??
-      succeeds("counterparty", body, live, settings);
-    return refusal === undefined ? signs(live) : refused(refusal);
+      judge(signCounterpartyOrder, { live, closing, number, point }) ?? prepared.refusal ?? differs;
+    if (refusal !== undefined) return refused(refusal);
+    const balance = succession("counterparty", body, content, live, settings);
+    if (isRefusal(balance)) return refused(balance);
+    const { txid } = given(rebuilt, "commitment").commitment;
+    const counterparty = giveCounterparty(live, { ...content, hash, txid, balance, point });
+    return signs({ channel: { ...live, phase: "open", counterparty } });
   },
 };
 
-const signedByPeer: Omit<Rule<never>, "check"> = {
-  name: "revoke-new-commitment-signed",
-  kind: "core",
-  sentence: "The counterparty's signatures on our next commitment, and on every HTLC of it, are valid.",
-  hint: "The host and the counterparty do not agree on the commitment, or the counterparty cheats.",
-};
-
 const verifications = (
-  body: Request<"validateHolderCommitment">,
-  built: Built,
-  live: Live,
-  htlcKey: Point,
+  { signature, htlcSignatures }: Request<"validateHolderCommitment">,
+  { rebuilt, digests }: Built,
+  { setup }: Live,
 ): readonly VerifyJob[] => {
-  if (built.commitment === undefined || body.htlcSignatures.length !== built.digests.length) return [];
+  if (rebuilt === undefined || htlcSignatures.length !== digests.length) return [];
+  const key = rebuilt.keys.countersignatoryHtlc;
   return [
-    { digest: built.commitment.digest, signature: body.signature, key: live.setup.counterparty.funding },
-    ...built.digests.map((digest, at) => ({
+    { digest: rebuilt.commitment.digest, signature, key: setup.counterparty.funding },
+    ...digests.map((digest, at) => ({
       digest,
-      signature: given(body.htlcSignatures[at], "HTLC signature"),
-      key: htlcKey,
+      signature: given(htlcSignatures[at], "HTLC signature"),
+      key,
     })),
   ];
 };
 
 const unsigned = (
-  body: Request<"validateHolderCommitment">,
-  built: Built,
+  { htlcSignatures }: Request<"validateHolderCommitment">,
+  { digests }: Built,
   outcomes: readonly boolean[],
 ): Refusal | undefined => {
-  if (body.htlcSignatures.length !== built.digests.length)
-    return refuse(signedByPeer, { htlcSignatures: body.htlcSignatures.length, htlcs: built.digests.length });
+  const rule = textOf("revoke-new-commitment-signed");
+  if (htlcSignatures.length !== digests.length)
+    return refuse(rule, { htlcSignatures: htlcSignatures.length, htlcs: digests.length });
   const bad = outcomes.indexOf(false);
   if (bad < 0) return undefined;
-  return refuse(
-    signedByPeer,
-    bad === 0 ? { invalid: "commitment signature" } : { invalid: `HTLC signature ${bad - 1}` },
-  );
+  return refuse(rule, { invalid: bad === 0 ? "commitment signature" : `HTLC signature ${bad - 1}` });
 };
 
+const noSignature = signature(new Uint8Array(64));
+
 export const validateHolderCommitment: Step<"validateHolderCommitment", Built> = {
+  // A counterparty need not sign deterministically: what it sends again after a reconnection may be other bytes.
+  essence: (body) => ({ ...essenceOf(body), signature: noSignature, htlcSignatures: [] }),
   needs: ({ channel, number }) => ({ channel, points: [number as CommitmentNumber] }),
   prepare: (body, live, known, settings) => {
     if (live === undefined) return undefined;
-    const point = given(known.points[0], "point");
-    const built = build("holder", body, point, live, settings);
-    const { curve } = settings;
-    const keys = commitmentKeys(curve, {
-      broadcaster: live.setup.holder,
-      countersignatory: live.setup.counterparty,
-      point,
-    });
-    return { built, checks: verifications(body, built, live, keys.countersignatoryHtlc) };
+    const built = build("holder", body, given(known.points[0], "point"), live, settings);
+    return { built, checks: verifications(body, built, live) };
   },
   decide: ({ body, hash, view, settings, prepared, outcomes }) => {
     const live = liveOf(view.channel);
     if (live === undefined || prepared === undefined) return noChannel({ channel: body.channel });
+    const { rebuilt, content, differs } = prepared;
+    const invalid = prepared.refusal ?? differs ?? unsigned(body, prepared, outcomes);
     const reply = () => ({});
-    if (isRepeat(live.holder, hash)) return { is: "kept", change: {}, reply };
+    if (isRepeat(live.holder, hash))
+      return invalid === undefined ? { is: "kept", change: {}, reply } : refused(invalid);
     const closing = view.channel?.phase === "closing";
-    const refusal =
-      judge(validateHolderOrder, { live, closing, number: body.number }) ??
-      prepared.refusal ??
-      unsigned(body, prepared, outcomes) ??
-      succeeds("holder", body, live, settings);
+    const refusal = judge(validateHolderOrder, { live, closing, number: body.number }) ?? invalid;
     if (refusal !== undefined) return refused(refusal);
-    const { txid } = given(prepared.commitment, "commitment");
+    const balance = succession("holder", body, content, live, settings);
+    if (isRefusal(balance)) return refused(balance);
+    const { txid } = given(rebuilt, "commitment").commitment;
     const { signature, htlcSignatures } = body;
-    const variant = { ...prepared.content, hash, txid, signature, htlcSignatures };
-    return {
-      is: "kept",
-      change: { channel: { ...live, phase: "open", holder: takeHolder(live, variant) } },
-      reply,
-    };
+    const holder = takeHolder(live, { ...content, hash, txid, balance, signature, htlcSignatures });
+    return { is: "kept", change: { channel: { ...live, phase: "open", holder } }, reply };
   },
 };

@@ -8,26 +8,21 @@ import { invalid, Malformed } from "../../../protocol/malformed.ts";
 import { operations, protocolVersion } from "../../../protocol/operations/index.ts";
 import { type ChannelId, type CommitmentNumber, commitmentNumber } from "../../../protocol/units.ts";
 import { boundsOf } from "../policy.ts";
-import { judge, type Rule, refuse } from "../rule.ts";
+import { judge, refuse } from "../rule.ts";
 import { setupRules } from "../rules/setup.ts";
+import { textOf } from "../rules/table.ts";
 import { type ChannelState, type Live, type Setup, stub } from "../state.ts";
 import { type Decision, given, liveOf, noChannel, refused, type Step } from "../step.ts";
 
 const firstPoints: readonly CommitmentNumber[] = [commitmentNumber(0n), commitmentNumber(1n)];
 
-const networkRule: Omit<Rule<never>, "check"> = {
-  name: "node-network",
-  kind: "core",
-  sentence: "Host and signer serve the same network.",
-  hint: "Point the host at the signer of its network.",
-};
-
 export const hello: Step<"hello", undefined> = {
   prepare: () => undefined,
   decide: ({ body, settings }) => {
     const { network, tier, policy, software } = settings;
+    if (body.version === 0) throw new Malformed("version", "versions begin at 1");
     if (body.network !== network)
-      return refused(refuse(networkRule, { host: body.network, signer: network }));
+      return refused(refuse(textOf("node-network"), { host: body.network, signer: network }));
     return {
       is: "told",
       reply: () => ({
@@ -40,13 +35,6 @@ export const hello: Step<"hello", undefined> = {
       }),
     };
   },
-};
-
-const reuse: Omit<Rule<never>, "check"> = {
-  name: "channel-original-channel-id-reuse",
-  kind: "core",
-  sentence: "A channel id is given out once; a host's own numbering only grows.",
-  hint: "Ask for a new channel without naming an id, or with one above all earlier ones.",
 };
 
 /** Far above any count of channels, and far enough below the codec's bound for the next one to fit. */
@@ -71,26 +59,21 @@ export const newChannel: Step<"new", undefined> = {
       return { is: "kept", change: { node: { nextChannel: (channel + 1n) as ChannelId } }, needs, reply };
     // Asked for again before anything was agreed: the reply may have been lost.
     if (view.channel?.phase === "stub") return { is: "told", needs, reply };
-    return refused(refuse(reuse, { wanted: channel, next: nextChannel }));
+    return refused(
+      refuse(textOf("channel-original-channel-id-reuse"), { wanted: channel, next: nextChannel }),
+    );
   },
 };
 
 export const check: Step<"check", undefined> = {
   needs: ({ channel }) => ({ channel, closingScript: true }),
   prepare: () => undefined,
-  decide: ({ body, view, known, settings: { policy } }) => {
+  decide: ({ body, view, known, settings: { policy, tier } }) => {
     if (view.channel === undefined) return noChannel({ channel: body.channel });
     const closingScript = given(known.closingScript, "closing script");
-    const refusal = judge(setupRules, { terms: body.terms, policy, closingScript });
+    const refusal = judge(setupRules, { terms: body.terms, tier, policy, closingScript });
     return refusal === undefined ? { is: "told", reply: () => ({}) } : refused(refusal);
   },
-};
-
-const immutable: Omit<Rule<never>, "check"> = {
-  name: "channel-setup-immutable",
-  kind: "core",
-  sentence: "The terms, keys and funding of a channel that was set up do not change.",
-  hint: "The same setup is answered again; for other terms open another channel.",
 };
 
 /** Every key of the other side is one, and none is ours: a 2-of-2 with ourselves protects nobody. */
@@ -116,7 +99,7 @@ const opened = (setup: Setup): ChannelState => {
 export const setup: Step<"setup", undefined> = {
   needs: ({ channel }) => ({ channel, basepoints: true, closingScript: true }),
   prepare: () => undefined,
-  decide: ({ body, hash, view, known, settings: { policy, curve } }) => {
+  decide: ({ body, hash, view, known, settings: { policy, tier, curve } }) => {
     if (view.channel === undefined) return noChannel({ channel: body.channel });
     const holder = given(known.basepoints, "basepoints");
     const reply = () => ({ fundingScript: p2wsh(fundingScript(holder.funding, body.counterparty.funding)) });
@@ -124,10 +107,15 @@ export const setup: Step<"setup", undefined> = {
     if (before !== undefined) {
       return equal(before.setup.content, hash)
         ? { is: "kept", change: {}, reply }
-        : refused(refuse(immutable, { channel: body.channel, funding: before.setup.funding.txid }));
+        : refused(
+            refuse(textOf("channel-setup-immutable"), {
+              channel: body.channel,
+              funding: before.setup.funding.txid,
+            }),
+          );
     }
     const closingScript = given(known.closingScript, "closing script");
-    const refusal = judge(setupRules, { terms: body.terms, policy, closingScript });
+    const refusal = judge(setupRules, { terms: body.terms, tier, policy, closingScript });
     if (refusal !== undefined) return refused(refusal);
     const { peer, terms, counterparty, funding } = body;
     const fixed: Setup = { content: hash, peer, terms, holder, counterparty, funding, closingScript };

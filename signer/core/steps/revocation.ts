@@ -7,8 +7,9 @@ import { Secret } from "../../../protocol/secret.ts";
 import { type CommitmentNumber, commitmentNumber, type RevocationSecret } from "../../../protocol/units.ts";
 import { broadcast, reveal, takeRevocation } from "../advance.ts";
 import type { Signed } from "../ports.ts";
-import { judge, type Rule, refuse } from "../rule.ts";
+import { judge, refuse } from "../rule.ts";
 import { revocationOrder, revokeRules, signHolderOrder } from "../rules/order.ts";
+import { textOf } from "../rules/table.ts";
 import { given, liveOf, noChannel, refused, type Step } from "../step.ts";
 import { rebuild } from "./commitment.ts";
 
@@ -39,14 +40,6 @@ export const revokeHolderCommitment: Step<"revokeHolderCommitment", undefined> =
   },
 };
 
-const wrongSecret: Omit<Rule<never>, "check"> = {
-  name: "commitment-previous-revoked",
-  kind: "core",
-  sentence:
-    "The counterparty's secret belongs to the point of the commitment and to the chain of its earlier secrets.",
-  hint: "The counterparty sent a wrong secret: the channel must be closed with our last commitment.",
-};
-
 export const validateCounterpartyRevocation: Step<"validateCounterpartyRevocation", undefined> = {
   prepare: () => undefined,
   decide: ({ body: { channel, number, secret }, view, settings: { curve } }) => {
@@ -58,7 +51,7 @@ export const validateCounterpartyRevocation: Step<"validateCounterpartyRevocatio
       const known = lookup(counterparty.secrets, number);
       return known !== undefined && equal(known, secret)
         ? { is: "kept", change: {}, reply }
-        : refused(refuse(wrongSecret, { number, revoked: counterparty.revoked }));
+        : refused(refuse(textOf("commitment-previous-revoked"), { number, revoked: counterparty.revoked }));
     }
     const refusal = judge(revocationOrder, { live, closing: false, number });
     if (refusal !== undefined) return refused(refusal);
@@ -70,20 +63,13 @@ export const validateCounterpartyRevocation: Step<"validateCounterpartyRevocatio
       );
     };
     const secrets = fits(secret) ? insert(counterparty.secrets, number, secret) : undefined;
-    if (secrets === undefined) return refused(refuse(wrongSecret, { number }));
+    if (secrets === undefined) return refused(refuse(textOf("commitment-previous-revoked"), { number }));
     return {
       is: "kept",
       change: { channel: { ...view.channel, ...live, counterparty: takeRevocation(live, number, secrets) } },
       reply,
     };
   },
-};
-
-const noSuchCommitment: Omit<Rule<never>, "check"> = {
-  name: "commitment-other",
-  kind: "core",
-  sentence: "Only a holder commitment that was validated here is signed for broadcast.",
-  hint: "Validate the commitment with the counterparty's signatures first.",
 };
 
 export const signHolderCommitment: Step<"signHolderCommitment", undefined> = {
@@ -99,7 +85,8 @@ export const signHolderCommitment: Step<"signHolderCommitment", undefined> = {
     );
     const { setup } = live;
     const ofThis = equal(funding.txid, setup.funding.txid) && funding.index === setup.funding.index;
-    if (content === undefined || !ofThis) return refused(refuse(noSuchCommitment, { number, txid }));
+    if (content === undefined || !ofThis)
+      return refused(refuse(textOf("commitment-other"), { number, txid }));
     const point = given(known.points[0], "point");
     const { commitment } = rebuild({ owner: "holder", setup, point, content }, curve);
     return {

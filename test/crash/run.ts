@@ -1,0 +1,132 @@
+/** Cycles of life and death: a signer is started, killed somewhere, and started again over what it left. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { Secret } from "../../protocol/secret.ts";
+import { connect } from "../../protocol/wire/client.ts";
+import type { Connection } from "../../protocol/wire/connection.ts";
+import { readAudit } from "../../signer/audit.ts";
+import { softwareKeyring } from "../../signer/keys/software.ts";
+import { createStore } from "../../signer/store/sqlite.ts";
+import type { CommitPoint } from "../../signer/store/store.ts";
+import { peer } from "../scripted/peer.ts";
+import { random } from "../scripted/random.ts";
+import { curve } from "../scripted/road.ts";
+import { checker, type Findings } from "./checker.ts";
+import { openHost } from "./host.ts";
+import type { Orders } from "./signer.ts";
+
+export interface CrashOptions {
+  readonly cycles: number;
+  readonly channels: number;
+  readonly seed: string;
+  readonly progress: (text: string) => void;
+}
+
+export interface CrashResult extends Findings {
+  readonly cycles: number;
+  readonly kills: number;
+}
+
+const points: readonly CommitPoint[] = ["before-transaction", "before-commit", "after-commit"];
+
+const spawnSigner = (): ChildProcess =>
+  spawn(process.execPath, [join(import.meta.dirname, "signer.ts")], { stdio: ["pipe", "pipe", "inherit"] });
+
+const begin = async (child: ChildProcess, orders: Orders): Promise<boolean> => {
+  child.stdin?.write(`${JSON.stringify(orders)}\n`);
+  const ready = once(child.stdout as NodeJS.ReadableStream, "data").then(() => true);
+  return await Promise.race([ready, once(child, "exit").then(() => false)]);
+};
+
+export const crash = async ({
+  cycles,
+  channels,
+  seed,
+  progress,
+}: CrashOptions): Promise<CrashResult & { notes: readonly string[] }> => {
+  const dir = mkdtempSync(join(tmpdir(), "countersign-crash-"));
+  const store = join(dir, "store.sqlite");
+  createStore(store);
+  const dice = random(seed);
+  const check = checker();
+  const bob = peer("bob", curve);
+  const { node } = softwareKeyring({
+    seed: new Secret(new Uint8Array(64).fill(9)),
+    network: "regtest",
+    nodeIndex: 0,
+    curve,
+    style: "native",
+  });
+  let socket: string | undefined;
+  const open = async (): Promise<Connection> => {
+    if (socket === undefined) throw new Error("no signer runs");
+    return await connect({ address: { path: socket }, timeoutMs: 2_000 });
+  };
+  const startHost = () =>
+    openHost({
+      database: join(dir, "host.sqlite"),
+      node,
+      peer: bob,
+      channels,
+      checker: check,
+      connect: open,
+    });
+
+  let host = startHost();
+  let kills = 0;
+  let next = spawnSigner();
+  const begun = performance.now();
+  try {
+    for (let cycle = 1; cycle <= cycles; cycle++) {
+      const child = next;
+      const exited = once(child, "exit");
+      const timed = dice.int(2) === 0;
+      const kill = timed ? null : { point: dice.pick(points), commit: 1 + dice.int(60) };
+      const path = join(dir, `${cycle}.sock`);
+      const serves = await begin(child, { store, socket: path, kill });
+      if (serves) socket = path;
+      // Loads while this one works, so that a cycle costs little more than what is tested.
+      next = spawnSigner();
+      const limit = timed ? dice.int(200) : 1_500;
+      await Promise.race([exited, pause(limit)]);
+      child.kill("SIGKILL");
+      const [, signal] = await exited;
+      if (signal === "SIGKILL") kills++;
+      else check.stuck(`cycle ${cycle}: the signer ended by itself`);
+      socket = undefined;
+      if (dice.int(4) === 0) {
+        await host.crash();
+        host = startHost();
+      }
+      if (cycle % 10 === 0 || cycle === cycles)
+        progress(
+          `${cycle}/${cycles} cycles, ${check.findings.requests} requests, ${Math.round((performance.now() - begun) / 1000)} s`,
+        );
+    }
+    // Alive to the end: every channel must still get on.
+    const path = join(dir, "last.sock");
+    if (!(await begin(next, { store, socket: path, kill: null })))
+      check.stuck("the signer does not start any more");
+    socket = path;
+    const before = host.progress();
+    const reached = () => host.progress().every((steps, place) => steps >= (before[place] ?? 0) + 8);
+    for (let waited = 0; waited < 300 && !reached(); waited++) await pause(100);
+    for (const [place, steps] of host.progress().entries())
+      if (steps < (before[place] ?? 0) + 8) check.stuck(`place ${place} does not get on`);
+    await host.crash();
+    next.kill("SIGKILL");
+    await once(next, "exit");
+    const audit = readAudit(store);
+    check.audited(audit);
+    audit.close();
+    return { cycles, kills, ...check.findings, notes: check.notes };
+  } finally {
+    next.kill("SIGKILL");
+    rmSync(dir, { recursive: true, force: true });
+  }
+};

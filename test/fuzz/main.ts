@@ -1,0 +1,173 @@
+/** `npm run fuzz`: see the usage below. Progress goes to the error stream, the summary to the output. */
+
+import { readFileSync } from "node:fs";
+import { basename, dirname, relative, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { Worker } from "node:worker_threads";
+import { check } from "./check.ts";
+import { keep } from "./corpus.ts";
+import type { Tally } from "./loop.ts";
+import { sampleOf } from "./sample.ts";
+import { targetOf, targets } from "./targets.ts";
+import { deskOf, deskSize, type News, type Order } from "./worker.ts";
+
+const usage = `npm run fuzz -- [--seconds N] [--seed S] [--target NAME]... [--json] [--sample]
+npm run fuzz -- --replay FILE [--target NAME]
+
+Damages good encodings for N seconds (60) and holds every decoder to its promises. The same seed tries the same inputs.
+What fails is kept in test/fuzz/corpus/TARGET/, which \`npm test\` replays; then the exit code is 1.
+
+Options:
+  --target NAME  only this one, or these: ${targets.map(({ name }) => name).join(", ")}
+  --sample       adds to the corpus an input for each of the most telling outcomes
+  --replay FILE  tries one input again; its folder names the target unless --target does
+  --json         JSON on the output (npm itself prints two lines before: \`npm run --silent fuzz\` leaves them out)
+`;
+
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+/** A decoder that takes longer has been caught. */
+const patience = 20_000;
+
+const totals = (tallies: readonly Tally[]): string => {
+  const sum = (of: "runs" | "malformed" | "accepted" | "failures") =>
+    tallies.reduce((total, tally) => total + tally[of], 0);
+  return `${sum("runs")} inputs, ${sum("malformed")} malformed, ${sum("accepted")} accepted, ${sum("failures")} failed`;
+};
+
+const lost = (path: string, why: string, target: string): void => {
+  say(`\n${target}: ${why}`);
+  say(`kept; again with: npm run fuzz -- --replay ${relative(process.cwd(), path)}\n`);
+};
+
+interface Campaign {
+  readonly tallies: readonly Tally[];
+  readonly done: Extract<News, { is: "done" }> | undefined;
+}
+
+const campaign = (order: Omit<Order, "desk">): Promise<Campaign> => {
+  const desk = new SharedArrayBuffer(deskSize);
+  const { count, read } = deskOf(desk);
+  const worker = new Worker(new URL("worker.ts", import.meta.url), {
+    workerData: { ...order, desk },
+    resourceLimits: { maxOldGenerationSizeMb: 1_000 },
+  });
+  let tallies: readonly Tally[] = [];
+  const start = performance.now();
+  return new Promise((finish, reject) => {
+    const caught = (why: string): void => {
+      const { target, input } = read();
+      const name = targets[target]?.name ?? "unknown";
+      lost(keep(name, input), why, name);
+      const known = tallies.find((tally) => tally.name === name);
+      const blamed = known ?? { name, runs: 1, malformed: 0, accepted: 0, failures: 0 };
+      const others = tallies.filter((tally) => tally.name !== name);
+      void worker.terminate();
+      finish({ tallies: [...others, { ...blamed, failures: blamed.failures + 1 }], done: undefined });
+    };
+    let seen = { count: 0, at: performance.now() };
+    const watch = setInterval(() => {
+      const now = { count: count(), at: performance.now() };
+      if (now.count !== seen.count) seen = now;
+      else if (now.count > 0 && now.at - seen.at > patience) caught(`does not return within ${patience} ms`);
+    }, 500);
+    worker.on("message", (news: News) => {
+      switch (news.is) {
+        case "progress":
+          ({ tallies } = news);
+          say(`${((performance.now() - start) / 1000).toFixed(0)} s: ${totals(tallies)}`);
+          return;
+        case "failure":
+          lost(keep(news.target, news.input), news.why, news.target);
+          return;
+        case "done":
+          finish({ tallies: news.tallies, done: news });
+          return;
+      }
+    });
+    worker.on("error", (error) => {
+      if ("code" in error && error.code === "ERR_WORKER_OUT_OF_MEMORY") caught("takes all memory");
+      else reject(error);
+    });
+    worker.on("exit", () => clearInterval(watch));
+  });
+};
+
+const table = (tallies: readonly Tally[]): string => {
+  const columns = ["name", "runs", "malformed", "accepted", "failures"] as const;
+  const rows = [
+    columns.map(String),
+    ...tallies.map((tally) => columns.map((column) => String(tally[column]))),
+  ];
+  return rows
+    .map(([name = "", ...numbers]) => `${name.padEnd(16)}${numbers.map((n) => n.padStart(11)).join("")}\n`)
+    .join("");
+};
+
+const replay = (file: string, name: string): number => {
+  const target = targetOf(name);
+  if (target === undefined) return wrong(`there is no target \`${name}\``);
+  let input: Uint8Array;
+  try {
+    input = new Uint8Array(readFileSync(file));
+  } catch (error) {
+    return wrong((error as Error).message);
+  }
+  const verdict = check(target, input);
+  process.stdout.write(`${name}: ${verdict.is}: ${verdict.is === "failed" ? verdict.why : verdict.sign}\n`);
+  return verdict.is === "failed" ? 1 : 0;
+};
+
+const wrong = (why: string): number => {
+  say(`${why}\n\n${usage}`);
+  return 2;
+};
+
+const parsed = (args: readonly string[]) =>
+  parseArgs({
+    args: [...args],
+    options: {
+      seconds: { type: "string", default: "60" },
+      seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 32)) },
+      target: { type: "string", multiple: true, default: [] },
+      replay: { type: "string" },
+      json: { type: "boolean", default: false },
+      sample: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  }).values;
+
+const main = async (args: readonly string[]): Promise<number> => {
+  let options: ReturnType<typeof parsed>;
+  try {
+    options = parsed(args);
+  } catch (error) {
+    return wrong((error as Error).message);
+  }
+  if (options.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  const only = options.target;
+  if (options.replay !== undefined)
+    return replay(options.replay, only[0] ?? basename(dirname(resolve(options.replay))));
+  const unknown = only.find((name) => targetOf(name) === undefined);
+  if (unknown !== undefined) return wrong(`there is no target \`${unknown}\``);
+  const [seconds, seed] = [Number(options.seconds), Number(options.seed)];
+  if (!(seconds > 0)) return wrong(`not a number of seconds: ${options.seconds}`);
+  if (!Number.isSafeInteger(seed) || seed < 0) return wrong(`not a seed: ${options.seed}`);
+
+  say(`seed ${seed}`);
+  const { tallies, done } = await campaign({ seconds, seed, only });
+  if (options.sample)
+    for (const { target, inputs } of done?.outcomes ?? [])
+      for (const input of sampleOf(inputs)) keep(target, input);
+  const failures = tallies.reduce((sum, tally) => sum + tally.failures, 0);
+  const report = { seconds, seed, targets: tallies, failures };
+  process.stdout.write(
+    options.json ? `${JSON.stringify(report)}\n` : `${table(tallies)}\n${totals(tallies)}, seed ${seed}\n`,
+  );
+  return failures === 0 ? 0 : 1;
+};
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,10 @@
+/** Every decoder that bytes from outside, or from the disk, can reach. */
+
+import type { Target } from "./check.ts";
+import { bitcoinTargets } from "./targets/bitcoin.ts";
+import { protocolTargets } from "./targets/protocol.ts";
+import { signerTargets } from "./targets/signer.ts";
+
+export const targets: readonly Target[] = [...protocolTargets, ...bitcoinTargets, ...signerTargets];
+
+export const targetOf = (name: string): Target | undefined => targets.find((one) => one.name === name);

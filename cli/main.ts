@@ -1,6 +1,7 @@
 import "./hardened.ts";
 
 import { Command } from "commander";
+import { registerAudit } from "./audit.ts";
 import { exitCodes, exitTable } from "./exit.ts";
 import { failureOf } from "./failure.ts";
 import { registerInit } from "./init.ts";
@@ -8,7 +9,7 @@ import { registerSigner } from "./signer.ts";
 import { version } from "./version.ts";
 
 /** Every command, in the order of `--help`. */
-const commands: readonly ((program: Command) => void)[] = [registerInit, registerSigner];
+const commands: readonly ((program: Command) => void)[] = [registerInit, registerSigner, registerAudit];
 
 // Whoever read the first lines and left, as `head` does, is no fault.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

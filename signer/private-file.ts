@@ -14,8 +14,9 @@ import {
 import { basename, dirname, join } from "node:path";
 import { SetupError } from "./setup-error.ts";
 
-export const codeOf = (error: unknown): string | undefined =>
-  error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+/** Empty where it is no error of the system's. */
+export const codeOf = (error: unknown): string =>
+  error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 
 /** Undefined where owner and mode are as they should be; Windows has neither. */
 export const exposure = (path: string, { uid, mode }: Stats): SetupError | undefined => {

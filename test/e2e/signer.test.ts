@@ -10,7 +10,6 @@ import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connectTo, Refused, readBundle, type SignerClient, signerClient } from "../../host/index.ts";
 import { sat } from "../../protocol/units.ts";
-import { readAudit, verifyAudit } from "../../signer/audit.ts";
 import { add, htlcOf, open, plainTerms, start, update } from "../scripted/channel.ts";
 import { verifyOf } from "../scripted/checks.ts";
 import { peer } from "../scripted/peer.ts";
@@ -138,12 +137,16 @@ describe("a signer in its own process", () => {
   });
 
   test("stops in good order when it is told to, and its audit log is whole", async () => {
+    const { client, node } = host();
+    const wrong = client.call("hello", { node, network: "bitcoin", version: 1, software: "e2e" });
+    await expect(wrong).rejects.toThrow("node-network");
     expect(await stop(signer, "SIGTERM")).toEqual([0, null]);
-    const audit = readAudit(join(dir, "store.sqlite"));
-    const verdict = verifyAudit({ genesis: audit.genesis, head: audit.head, rows: audit.rows() });
-    audit.close();
-    expect(verdict).toMatchObject({ is: "whole" });
-    expect(verdict.is === "whole" && verdict.records).toBeGreaterThan(8);
+    const verified = countersign("audit", "verify", "--dir", dir, "--json");
+    expect(verified.status).toBe(0);
+    expect(JSON.parse(verified.stdout)).toMatchObject({ is: "whole" });
+    const tail = countersign("audit", "tail", "--dir", dir, "--count", "50");
+    expect(tail.stdout).toMatch(/refusals +hello +node-network \(1 times\)/);
+    expect(tail.stdout).toMatch(/decision +revokeHolderCommitment/);
   });
 
   test("a store that is gone stops the signer: it never begins with an empty one", async () => {

@@ -85,7 +85,7 @@ const campaign = (order: Omit<Order, "desk">): Promise<Campaign> => {
           return;
       }
     });
-    worker.on("error", (error) => {
+    worker.on("error", (error: Error) => {
       if ("code" in error && error.code === "ERR_WORKER_OUT_OF_MEMORY") caught("takes all memory");
       else reject(error);
     });

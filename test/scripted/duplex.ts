@@ -63,7 +63,7 @@ export class Duplex {
     this.#start = start;
   }
 
-  #balances(counts: Counts): Balances {
+  #raw(counts: Counts): { have: Record<Side, bigint>; htlcs: readonly Htlc[]; feerate: Feerate } {
     const { holder, counterparty, feerate } = opening(this.terms, this.#start);
     const have: Record<Side, bigint> = { holder, counterparty };
     let rate = feerate;
@@ -85,19 +85,24 @@ export class Duplex {
         htlcs = htlcs.filter((one) => one !== update.htlc);
       }
     }
-    return { holder: msat(have.holder), counterparty: msat(have.counterparty), htlcs, feerate: rate };
+    return { have, htlcs, feerate: rate };
+  }
+
+  #balances(counts: Counts): Balances {
+    const { have, htlcs, feerate } = this.#raw(counts);
+    return { holder: msat(have.holder), counterparty: msat(have.counterparty), htlcs, feerate };
   }
 
   /** What is surely a side's: all that it spent, and of what comes back only what it acknowledged. */
   surely(side: Side): bigint {
     const counts = { [side]: this.updates[side].length, [opposite(side)]: this.acked[opposite(side)] };
-    return this.#balances(counts as Counts)[side];
+    return this.#raw(counts as Counts).have[side];
   }
 
   /** Of everything that was sent. */
   feerate(): Feerate {
     const counts = { holder: this.updates.holder.length, counterparty: this.updates.counterparty.length };
-    return this.#balances(counts).feerate;
+    return this.#raw(counts).feerate;
   }
 
   newHtlc(by: Side, amount: bigint, expiry: number, like?: Htlc): Htlc {
@@ -125,10 +130,8 @@ export class Duplex {
   }
 
   pending(): number {
-    return this.#balances({
-      holder: this.updates.holder.length,
-      counterparty: this.updates.counterparty.length,
-    }).htlcs.length;
+    const { holder, counterparty } = this.updates;
+    return this.#raw({ holder: holder.length, counterparty: counterparty.length }).htlcs.length;
   }
 
   propose(by: Side, update: Update): void {

@@ -3,7 +3,6 @@
 import * as fc from "fast-check";
 import { stringify } from "smol-toml";
 import { toHex } from "../../../protocol/bytes.ts";
-import { type Fields, list, message } from "../../../protocol/codec.ts";
 import * as f from "../../../protocol/operations/fields.ts";
 import { callerOf, roleUri } from "../../../protocol/wire/caller.ts";
 import { auditRecord, readRecord } from "../../../signer/audit.ts";
@@ -14,56 +13,10 @@ import type { ChannelState, NodeState } from "../../../signer/core/state.ts";
 import { entropyOf, newEntropy, wordsOf } from "../../../signer/keys/seed.ts";
 import { SetupError } from "../../../signer/setup-error.ts";
 import { checkTable } from "../../../signer/toml.ts";
-import { arbitraryOf } from "../../unit/arbitrary.ts";
 import type { Target } from "../check.ts";
 import { random } from "../random.ts";
+import { channelRecords } from "./records.ts";
 import { isMalformed, sampled, utf8, valuesOf } from "./seeds.ts";
-
-const any = (fields: Fields) => arbitraryOf(message("", fields).shape);
-
-const { number, feerate, toHolder, toCounterparty, htlcs, trimmed } = f.commitment;
-const balance = message("Balance", { low: f.msat, high: f.msat });
-const said = { number, feerate, toHolder, toCounterparty, htlcs, trimmed };
-const content = { hash: f.txid, txid: f.txid, ...said, balance };
-
-const past = fc.record(
-  { hashes: fc.array(arbitraryOf(f.txid.shape), { maxLength: 8 }) },
-  { noNullPrototype: true },
-);
-const few = <T>(one: fc.Arbitrary<T>) => fc.array(one, { maxLength: 3 });
-const record = <T extends object>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) =>
-  fc.record<T>(model, { noNullPrototype: true });
-
-const channel = fc.oneof(
-  { weight: 1, arbitrary: fc.constant({ phase: "stub" }) },
-  {
-    weight: 12,
-    arbitrary: record({
-      phase: fc.constantFrom("open", "closing"),
-      setup: any({
-        content: f.txid,
-        peer: f.node,
-        terms: f.terms,
-        holder: f.basepoints,
-        counterparty: f.basepoints,
-        funding: f.outpoint,
-        closingScript: f.script,
-      }),
-      holder: record({
-        revealed: arbitraryOf(f.number.shape),
-        variants: few(any({ ...content, signature: f.signature, htlcSignatures: f.signatures })),
-        broadcast: arbitraryOf(list(f.number, 2).shape),
-        past,
-      }),
-      counterparty: record({
-        revoked: arbitraryOf(f.number.shape),
-        variants: few(any({ ...content, point: f.point })),
-        secrets: few(any({ number: f.number, secret: f.revocationSecret })),
-        past,
-      }),
-    }),
-  },
-);
 
 const isSetupError = (error: unknown): error is Error => error instanceof SetupError;
 
@@ -118,7 +71,7 @@ export const signerTargets: readonly Target[] = [
   {
     name: "channel-record",
     covers: ["signer/core/records.ts unpackChannel"],
-    seeds: (seed, count) => sampled(channel, seed, count).map((state) => packChannel(state as ChannelState)),
+    seeds: () => [packChannel({ phase: "stub" }), ...channelRecords],
     decode: (bytes) => {
       const value = unpackChannel(bytes);
       // A copy, because the record remembers the bytes of the variants that it has read.

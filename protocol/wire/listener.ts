@@ -116,7 +116,7 @@ export const listen = async (options: ListenOptions, inject: (socket: Socket) =>
   });
   server.on("secureConnection", (socket: TLSSocket) => {
     socket.on("error", () => socket.destroy());
-    admit(socket, callerOfCertificate(socket.getPeerCertificate()));
+    admit(socket, socket.authorized ? callerOfCertificate(socket.getPeerCertificate()) : undefined);
   });
   server.on("tlsClientError", (_error: Error, socket: TLSSocket) => socket.destroy());
 

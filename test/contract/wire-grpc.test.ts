@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { createSecureServer, type Http2SecureServer, type ServerHttp2Stream } from "node:http2";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect as tcp } from "node:net";
 import { connect as tls } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
@@ -195,6 +195,17 @@ describe("the end of a signer", () => {
     await served.close(100);
     expect(Date.now() - before).toBeLessThan(3_000);
     expect(await waiting).toMatchObject({ name: "Disconnected", why: "lost" });
+  });
+
+  test("closing does not wait for those who never said who they are", async () => {
+    const served = await serveTcp(answers);
+    const socket = tcp(to(served));
+    await new Promise((resolve) => socket.once("connect", resolve));
+    await sleep(20);
+    const before = Date.now();
+    await served.close(100);
+    expect(Date.now() - before).toBeLessThan(3_000);
+    socket.destroy();
   });
 
   const child = async (): Promise<{ readonly process: ChildProcess; readonly address: TcpAddress }> => {

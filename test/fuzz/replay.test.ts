@@ -9,16 +9,14 @@ describe("the corpus", () => {
     expect(keptTargets()).toEqual(targets.map(({ name }) => name).toSorted());
   });
 
-  test.each(targets)("of $name replays without a failure, and shows both outcomes", (target) => {
+  test.each(targets)("of $name replays without a failure", (target) => {
     const kept = keptFor(target.name);
-    const outcomes = new Set<string>();
+    expect(kept).not.toEqual([]);
     for (const { file, bytes } of kept) {
       expect(fileOf(bytes)).toBe(file);
       const verdict = check(target, bytes);
       expect(verdict.is === "failed" ? verdict.why : "", `${target.name}/${file}`).toBe("");
-      outcomes.add(verdict.is);
     }
-    expect([...outcomes].toSorted()).toEqual(["accepted", "malformed"]);
   });
 });
 

@@ -19,7 +19,7 @@ describe("an honest channel", () => {
         seen.htlcs += duplex.balance("counterparty").htlcs.length;
         if (duplex.signed.holder.length !== duplex.signed.counterparty.length) seen.lagging += 1;
       }),
-      { numRuns: 80 },
+      { numRuns: 80, endOnFailure: true },
     );
     // So that a play in which nothing happens can't pass.
     console.log(seen);

@@ -1,0 +1,162 @@
+/** A count or a length that its sender made up must not cost the reader more than the bytes that really came. */
+
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { describe, expect, test } from "vitest";
+import { concat } from "../../protocol/bytes.ts";
+import type { Shape } from "../../protocol/codec.ts";
+import {
+  encodeOutcome,
+  encodeReplyBody,
+  encodeRequest,
+  encodeRequestBody,
+} from "../../protocol/operations/envelope.ts";
+import { names, operations, packReply, packRequest } from "../../protocol/operations/index.ts";
+import { maxHostMessage, replyShape, requestShape } from "../../protocol/operations/shapes.ts";
+import type { Target } from "./check.ts";
+import { channelRecords } from "./targets/records.ts";
+import { targetOf, targets } from "./targets.ts";
+
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
+
+const inUse = (): number => {
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+};
+
+/** What one decoding takes at least, garbage included: several are tried, as others may allocate meanwhile. */
+const cost = (target: Target, input: Uint8Array): number => {
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < 4; i++) {
+    collect();
+    const before = inUse();
+    try {
+      target.decode(input);
+    } catch (error) {
+      if (!target.rejects(error)) throw error;
+    }
+    least = Math.min(least, inUse() - before);
+  }
+  return least;
+};
+
+const named = (name: string): Target => {
+  const target = targetOf(name);
+  if (target === undefined) throw new RangeError(name);
+  return target;
+};
+
+/** Every place of every good input at which a large number may be read. */
+const hostile = [
+  [0xff, 0xff],
+  [0xff, 0xff, 0xff, 0xff],
+  [0x7f, 0xff, 0xff, 0xff],
+  [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+  // A varint of 2^31 - 1, and Bitcoin's largest sizes.
+  [0xff, 0xff, 0xff, 0xff, 0x07],
+  [0xfd, 0xff, 0xff],
+  [0xfe, 0xff, 0xff, 0xff, 0x7f],
+  [0xff, 0xff, 0xff, 0xff, 0xff, 0x01, 0x00, 0x00, 0x00],
+].map((bytes) => Uint8Array.from(bytes));
+
+const kilobyte = 1024;
+
+describe("a made-up count", () => {
+  test.each(targets)("costs a reader of $name no more than what came", (target) => {
+    const [good] = target.seeds(1, 20).toSorted((a, b) => b.length - a.length);
+    if (good === undefined) throw new RangeError("no seed");
+    const short = good.subarray(0, 700);
+    const start = process.resourceUsage().maxRSS;
+    let worst = 0;
+    for (let at = 0; at < short.length; at += 1 + Math.floor(short.length / 60))
+      for (const count of hostile) {
+        const input = concat(short.subarray(0, at), count, short.subarray(at + count.length));
+        try {
+          target.decode(input.slice());
+        } catch (error) {
+          if (!target.rejects(error)) throw error;
+        }
+        if (at % 7 === 0) worst = Math.max(worst, cost(target, input));
+      }
+    expect(worst).toBeLessThan(400 * kilobyte);
+    // Even what was collected at once had to be had.
+    expect(process.resourceUsage().maxRSS - start).toBeLessThan(150 * kilobyte);
+  });
+});
+
+const full = (shape: Shape): unknown => {
+  switch (shape.kind) {
+    case "uint":
+      return shape.bits === 64 ? shape.max : Number(shape.max);
+    case "bool":
+      return true;
+    case "bytes":
+      return new Uint8Array(shape.length).fill(2);
+    case "blob":
+      return new Uint8Array(shape.max);
+    case "text":
+      return "a".repeat(shape.max);
+    case "choice":
+      return shape.values[0];
+    case "list":
+      return Array.from({ length: shape.max }, () => full(shape.of));
+    case "maybe":
+      return full(shape.of);
+    case "message":
+      return Object.fromEntries(Object.entries(shape.fields).map(([name, field]) => [name, full(field)]));
+  }
+};
+
+const number = (name: (typeof names)[number]): Uint8Array =>
+  Uint8Array.of(operations[name].number >> 8, operations[name].number & 0xff);
+
+const largest = names.flatMap((name) => {
+  const request = full(requestShape(name)) as never;
+  const reply = full(replyShape(name)) as never;
+  return [
+    ["packed-request", packRequest(name, request)],
+    ["packed-reply", packReply(name, reply)],
+    ["unary-request", concat(number(name), encodeRequestBody(name, request))],
+    ["unary-reply", concat(number(name), encodeReplyBody(name, reply))],
+    ["stream-request", encodeRequest(1n, name, request)],
+    ["stream-answer", encodeOutcome(1n, name, { is: "reply", reply })],
+  ] as const;
+});
+
+describe("the largest message", () => {
+  test.each(["packed", "unary", "stream"])("%s costs a small multiple of its bytes", (form) => {
+    const these = largest.filter(([name, bytes]) => name.startsWith(form) && bytes.length > 20_000);
+    expect(these.length).toBeGreaterThan(2);
+    for (const [name, bytes] of these) {
+      expect(bytes.length).toBeLessThanOrEqual(maxHostMessage);
+      const start = performance.now();
+      expect(named(name).decode(bytes)).toBeDefined();
+      expect(performance.now() - start).toBeLessThan(1_000);
+      expect(cost(named(name), bytes) / bytes.length, name).toBeLessThan(40);
+    }
+  });
+
+  test("a transaction of the most and smallest parts costs a small multiple of its bytes", () => {
+    const output = new Uint8Array(9);
+    const input = new Uint8Array(41);
+    const count = 30_000;
+    const size = Uint8Array.of(0xfd, count & 0xff, count >> 8);
+    const head = Uint8Array.of(2, 0, 0, 0, 1);
+    const bytes = concat(
+      head,
+      input,
+      size,
+      ...Array.from({ length: count }, () => output),
+      new Uint8Array(4),
+    );
+    const target = named("transaction");
+    expect(target.decode(bytes).encode()).toEqual(bytes);
+    expect(cost(target, bytes) / bytes.length).toBeLessThan(60);
+  });
+
+  test("a channel's record costs a small multiple of its bytes", () => {
+    for (const bytes of channelRecords)
+      expect(cost(named("channel-record"), bytes)).toBeLessThan(400 * kilobyte);
+  });
+});

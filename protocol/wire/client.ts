@@ -1,6 +1,6 @@
 /** A host's connection to the signer by gRPC. It does not come back by itself: who holds it opens another. */
 
-import { isIP } from "node:net";
+import { connect as dial, isIP } from "node:net";
 import { checkServerIdentity, createSecureContext } from "node:tls";
 import * as grpc from "@grpc/grpc-js";
 import { decodeFailure, decodeReplyBody, encodeRequestBody } from "../operations/envelope.ts";
@@ -116,8 +116,34 @@ const unaryCall = <N extends Name>(client: grpc.Client, name: N, body: Request<N
   };
 };
 
+/**
+ * Whether anybody listens. A gRPC channel whose first attempt fails makes another one later, though it was closed
+ * meanwhile, and keeps what it then gets: after a long absence of the signer its host would be at the door hundreds
+ * of times.
+ */
+const knock = ({ address, timeoutMs = admission }: ConnectOptions): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const socket = dial("path" in address ? { path: address.path } : address);
+    const fail = (reason: string): void => {
+      socket.destroy();
+      reject(new Disconnected("lost", `no signer answers at ${spoken(address)}: ${reason}`));
+    };
+    socket.setTimeout(timeoutMs, () => fail(`nothing within ${timeoutMs} ms`));
+    socket.once("error", (error: NodeJS.ErrnoException) => fail(error.code ?? error.message));
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve();
+    });
+  });
+
+const admission = 10_000;
+
+const spoken = (address: Address): string =>
+  "path" in address ? address.path : `${address.host} port ${address.port}`;
+
 /** Resolves when the signer has let this host in. */
 export const connect = async (options: ConnectOptions): Promise<Connection> => {
+  await knock(options);
   const client = openClient(options);
   const stream = client.makeBidiStreamRequest<Buffer, Buffer>(conversePath, asBytes, asBytes);
   const host = exchange({
@@ -134,7 +160,7 @@ export const connect = async (options: ConnectOptions): Promise<Connection> => {
   // The status says the same; without a listener the process would end.
   stream.on("error", () => undefined);
 
-  const timeoutMs = options.timeoutMs ?? 10_000;
+  const timeoutMs = options.timeoutMs ?? admission;
   const admitted = new Promise<void>((resolve, reject) => {
     stream.on("metadata", () => resolve());
     void host.closed.then(reject);

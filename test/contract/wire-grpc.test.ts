@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { createSecureServer, type Http2SecureServer, type ServerHttp2Stream } from "node:http2";
-import { type AddressInfo, connect as tcp } from "node:net";
+import { type AddressInfo, createServer, connect as tcp } from "node:net";
 import { connect as tls } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
@@ -309,5 +309,24 @@ describe("a signer that is not one", () => {
     expect(await rejection(connection.call("points", numbered(1), { timeoutMs: 50 }))).toMatchObject({
       name: "TimedOut",
     });
+  });
+});
+
+describe("a signer that was away", () => {
+  test("finds nobody at its door but who is still there", async () => {
+    const gone = await started();
+    const address = to(gone);
+    await gone.close(0);
+    for (let attempt = 0; attempt < 5; attempt++) {
+      expect(await rejection(connect({ address, credentials: hostCredentials }))).toMatchObject({
+        why: "lost",
+      });
+    }
+    let callers = 0;
+    const door = createServer(() => callers++).listen(address.port, address.host);
+    stops.push(() => door.close());
+    // gRPC's own second attempt would come after one second.
+    await sleep(2_000);
+    expect(callers).toBe(0);
   });
 });

@@ -3,13 +3,12 @@
 import { readFileSync } from "node:fs";
 import { basename, dirname, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { Worker } from "node:worker_threads";
+import { runCampaign } from "./campaign.ts";
 import { check } from "./check.ts";
 import { keep } from "./corpus.ts";
 import type { Tally } from "./loop.ts";
 import { sampleOf } from "./sample.ts";
 import { targetOf, targets } from "./targets.ts";
-import { deskOf, deskSize, type News, type Order } from "./worker.ts";
 
 const usage = `npm run fuzz -- [--seconds N] [--seed S] [--target NAME]... [--json] [--sample]
 npm run fuzz -- --replay FILE [--target NAME]
@@ -26,71 +25,15 @@ Options:
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
-/** A decoder that takes longer has been caught. */
-const patience = 20_000;
-
 const totals = (tallies: readonly Tally[]): string => {
   const sum = (of: "runs" | "malformed" | "accepted" | "failures") =>
     tallies.reduce((total, tally) => total + tally[of], 0);
   return `${sum("runs")} inputs, ${sum("malformed")} malformed, ${sum("accepted")} accepted, ${sum("failures")} failed`;
 };
 
-const lost = (path: string, why: string, target: string): void => {
+const failed = (target: string, why: string, path: string): void => {
   say(`\n${target}: ${why}`);
   say(`kept; again with: npm run fuzz -- --replay ${relative(process.cwd(), path)}\n`);
-};
-
-interface Campaign {
-  readonly tallies: readonly Tally[];
-  readonly done: Extract<News, { is: "done" }> | undefined;
-}
-
-const campaign = (order: Omit<Order, "desk">): Promise<Campaign> => {
-  const desk = new SharedArrayBuffer(deskSize);
-  const { count, read } = deskOf(desk);
-  const worker = new Worker(new URL("worker.ts", import.meta.url), {
-    workerData: { ...order, desk },
-    resourceLimits: { maxOldGenerationSizeMb: 1_000 },
-  });
-  let tallies: readonly Tally[] = [];
-  const start = performance.now();
-  return new Promise((finish, reject) => {
-    const caught = (why: string): void => {
-      const { target, input } = read();
-      const name = targets[target]?.name ?? "unknown";
-      lost(keep(name, input), why, name);
-      const known = tallies.find((tally) => tally.name === name);
-      const blamed = known ?? { name, runs: 1, malformed: 0, accepted: 0, failures: 0 };
-      const others = tallies.filter((tally) => tally.name !== name);
-      void worker.terminate();
-      finish({ tallies: [...others, { ...blamed, failures: blamed.failures + 1 }], done: undefined });
-    };
-    let seen = { count: 0, at: performance.now() };
-    const watch = setInterval(() => {
-      const now = { count: count(), at: performance.now() };
-      if (now.count !== seen.count) seen = now;
-      else if (now.count > 0 && now.at - seen.at > patience) caught(`does not return within ${patience} ms`);
-    }, 500);
-    worker.on("message", (news: News) => {
-      switch (news.is) {
-        case "progress":
-          ({ tallies } = news);
-          say(`${((performance.now() - start) / 1000).toFixed(0)} s: ${totals(tallies)}`);
-          return;
-        case "failure":
-          lost(keep(news.target, news.input), news.why, news.target);
-          return;
-        case "done":
-          finish({ tallies: news.tallies, done: news });
-          return;
-      }
-    });
-    worker.on("error", (error: Error) => {
-      if ("code" in error && error.code === "ERR_WORKER_OUT_OF_MEMORY") caught("takes all memory");
-      else reject(error);
-    });
-    worker.on("exit", () => clearInterval(watch));
-  });
 };
 
 const table = (tallies: readonly Tally[]): string => {
@@ -158,10 +101,13 @@ const main = async (args: readonly string[]): Promise<number> => {
   if (!Number.isSafeInteger(seed) || seed < 0) return wrong(`not a seed: ${options.seed}`);
 
   say(`seed ${seed}`);
-  const { tallies, done } = await campaign({ seconds, seed, only });
+  const { tallies, outcomes } = await runCampaign({
+    ...{ seconds, seed, only },
+    onProgress: (tallies, ms) => say(`${(ms / 1000).toFixed(0)} s: ${totals(tallies)}`),
+    onFailure: failed,
+  });
   if (options.sample)
-    for (const { target, inputs } of done?.outcomes ?? [])
-      for (const input of sampleOf(inputs)) keep(target, input);
+    for (const { target, inputs } of outcomes) for (const input of sampleOf(inputs)) keep(target, input);
   const failures = tallies.reduce((sum, tally) => sum + tally.failures, 0);
   const report = { seconds, seed, targets: tallies, failures };
   process.stdout.write(

@@ -25,20 +25,19 @@ const inUse = (): number => {
   return heapUsed + external;
 };
 
-/** What one decoding takes at least, garbage included: several are tried, as others may allocate meanwhile. */
-const cost = (target: Target, input: Uint8Array): number => {
-  let least = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 4; i++) {
-    collect();
+/** What one decoding adds, its garbage included. A collection meanwhile would hide some, so several are tried. */
+const cost = (target: Target, input: Uint8Array, times = 1): number => {
+  let most = 0;
+  for (let i = 0; i < times; i++) {
     const before = inUse();
     try {
       target.decode(input);
     } catch (error) {
       if (!target.rejects(error)) throw error;
     }
-    least = Math.min(least, inUse() - before);
+    most = Math.max(most, inUse() - before);
   }
-  return least;
+  return most;
 };
 
 const named = (name: string): Target => {
@@ -62,6 +61,18 @@ const hostile = [
 
 const kilobyte = 1024;
 
+test("an allocation that a count decides is seen here", () => {
+  const trusting: Target = {
+    ...named("der"),
+    decode: (bytes) => {
+      const value = new Uint8Array((bytes[0] ?? 0) << 16).fill(1);
+      return { value, encode: () => value };
+    },
+  };
+  expect(cost(trusting, Uint8Array.of(0xff), 3)).toBeGreaterThan(16_000 * kilobyte);
+  expect(cost(trusting, Uint8Array.of(0), 3)).toBeLessThan(1_000 * kilobyte);
+});
+
 describe("a made-up count", () => {
   test.each(targets)("costs a reader of $name no more than what came", (target) => {
     const [good] = target.seeds(1, 20).toSorted((a, b) => b.length - a.length);
@@ -69,17 +80,15 @@ describe("a made-up count", () => {
     const short = good.subarray(0, 700);
     const start = process.resourceUsage().maxRSS;
     let worst = 0;
+    // The first readings pay for the compiler too.
+    for (let i = 0; i < 50; i++) cost(target, short.slice());
+    collect();
     for (let at = 0; at < short.length; at += 1 + Math.floor(short.length / 60))
       for (const count of hostile) {
         const input = concat(short.subarray(0, at), count, short.subarray(at + count.length));
-        try {
-          target.decode(input.slice());
-        } catch (error) {
-          if (!target.rejects(error)) throw error;
-        }
-        if (at % 7 === 0) worst = Math.max(worst, cost(target, input));
+        worst = Math.max(worst, cost(target, input));
       }
-    expect(worst).toBeLessThan(400 * kilobyte);
+    expect(worst).toBeLessThan(1_000 * kilobyte);
     // Even what was collected at once had to be had.
     expect(process.resourceUsage().maxRSS - start).toBeLessThan(150 * kilobyte);
   });
@@ -133,7 +142,7 @@ describe("the largest message", () => {
       const start = performance.now();
       expect(named(name).decode(bytes)).toBeDefined();
       expect(performance.now() - start).toBeLessThan(1_000);
-      expect(cost(named(name), bytes) / bytes.length, name).toBeLessThan(40);
+      expect(cost(named(name), bytes, 3) / bytes.length, name).toBeLessThan(60);
     }
   });
 
@@ -152,11 +161,12 @@ describe("the largest message", () => {
     );
     const target = named("transaction");
     expect(target.decode(bytes).encode()).toEqual(bytes);
-    expect(cost(target, bytes) / bytes.length).toBeLessThan(60);
+    // Nine bytes become an amount and a script, once as the library has them and once as we do.
+    expect(cost(target, bytes, 3) / bytes.length).toBeLessThan(150);
   });
 
   test("a channel's record costs a small multiple of its bytes", () => {
     for (const bytes of channelRecords)
-      expect(cost(named("channel-record"), bytes)).toBeLessThan(400 * kilobyte);
+      expect(cost(named("channel-record"), bytes, 3)).toBeLessThan(1_000 * kilobyte);
   });
 });

@@ -232,6 +232,15 @@ export class Duplex {
     return (this.signed[owner].at(-1) as Signed).balances;
   }
 
+  /** What we were offered and is gone with the last commitment: settled, or failed back. */
+  received(owner: Side): bigint {
+    const now = this.balance(owner).htlcs;
+    const before = this.signed[owner].at(-2)?.balances.htlcs ?? [];
+    return before
+      .filter((htlc) => htlc.offeredBy === "counterparty" && !now.includes(htlc))
+      .reduce((sum, { amount }) => sum + amount, 0n);
+  }
+
   isQuiet(): boolean {
     return (["holder", "counterparty"] as const).every(
       (owner) => !this.canSign(owner) && !this.canRevoke(owner) && this.balance(owner).htlcs.length === 0,

@@ -1,6 +1,7 @@
 /** Plays an honest channel from a tape of numbers, which fast-check makes and shrinks. */
 
 import { commitmentFee } from "../../protocol/bolt/weight.ts";
+import { unknown } from "../../protocol/codec.ts";
 import type { Htlc, Side, Terms } from "../../protocol/operations/fields.ts";
 import type { AnyRequest, Name, Request } from "../../protocol/operations/index.ts";
 import type { Outcome } from "../../protocol/outcome.ts";
@@ -78,6 +79,12 @@ export interface Director {
   /** Sees each honest request before it is asked; may ask others of the signer first. */
   readonly before?: (rig: Rig, request: AnyRequest, duplex: Duplex) => Promise<"go on" | "stop">;
   readonly restarts?: boolean;
+  /** Whether a commitment may come again with other content, as after a crash of both. */
+  readonly forgets?: boolean;
+  /** Whether HTLCs may be alike in everything. */
+  readonly alike?: boolean;
+  /** A host of the tier `commitments`: it tells no dust limits, trimmed HTLCs and preimages. */
+  readonly blind?: boolean;
 }
 
 const shares = (tape: Tape, all: bigint): bigint =>
@@ -87,7 +94,7 @@ const mayAfford = (duplex: Duplex, side: Side): boolean =>
   duplex.surely(side) >= (duplex.terms.type === "anchors" && duplex.terms.opener === side ? 660_000n : 0n);
 
 /** One update that BOLT 2 allows, or none. */
-const propose = (duplex: Duplex, tape: Tape, by: Side): void => {
+const propose = (duplex: Duplex, tape: Tape, by: Side, alike: boolean): void => {
   const settleable = duplex.settleable(by);
   const opener = duplex.terms.opener === by;
   switch (tape.next(4)) {
@@ -96,7 +103,9 @@ const propose = (duplex: Duplex, tape: Tape, by: Side): void => {
       const pending = settleable as readonly Htlc[];
       const mine = duplex.updates[by].flatMap((u) => (u.kind === "add" ? [u.htlc] : []));
       const like =
-        tape.next(4) === 0 ? tape.pick([...mine, ...pending.filter((h) => h.offeredBy === by)]) : undefined;
+        alike && tape.next(4) === 0
+          ? tape.pick([...mine, ...pending.filter((h) => h.offeredBy === by)])
+          : undefined;
       const amount = like?.amount ?? shares(tape, duplex.surely(by));
       if (amount <= 0n || duplex.pending() >= 12) return;
       duplex.propose(by, { kind: "add", htlc: duplex.newHtlc(by, amount, 700_000 + tape.next(3), like) });
@@ -116,28 +125,45 @@ const propose = (duplex: Duplex, tape: Tape, by: Side): void => {
   }
 };
 
+const blindTerms = (terms: Terms): Terms => ({
+  ...terms,
+  holder: { ...terms.holder, dustLimit: unknown, reserve: unknown },
+  counterparty: { ...terms.counterparty, dustLimit: unknown, reserve: unknown },
+});
+
 /** Plays until the tape ends; what is met besides replies is told, and ends the play. */
-export const play = async (rig: Rig, { tape, peer, before, restarts = true }: Director): Promise<Play> => {
+export const play = async (
+  rig: Rig,
+  { tape, peer, before, restarts = true, forgets = true, alike = true, blind = false }: Director,
+): Promise<Play> => {
   let signer = rig;
   const terms = termsOf(tape);
   const opened = await open(
     signer.call,
     signer.session.node,
     peer,
-    terms,
+    blind ? blindTerms(terms) : terms,
     `play ${signer.session.channels()}`,
   );
-  const duplex = new Duplex(opened, peer, feerate(tape.pick([253, 1_000, 5_000])));
+  const duplex = new Duplex(
+    { ...opened, shared: { ...opened.shared, terms } },
+    peer,
+    feerate(tape.pick([253, 1_000, 5_000])),
+  );
   const met: { name: Name; outcome: Outcome<Name> }[] = [];
   let stopped = false;
   let last: AnyRequest | undefined;
   const forgotten: Record<Side, number> = { holder: 0, counterparty: 0 };
 
-  const put = async <N extends Name>(name: N, body: Request<N>): Promise<Outcome<N>> => {
-    const request = ask(name, body);
-    if (before !== undefined && (await before(signer, request, duplex)) === "stop") stopped = true;
+  const put = async <N extends Name>(name: N, body: Request<N>): Promise<Outcome<N> | undefined> => {
+    const said = blind && "htlcs" in body ? { ...body, trimmed: unknown, preimages: unknown } : body;
+    const request = ask(name, said);
+    if (before !== undefined && (await before(signer, request, duplex)) === "stop") {
+      stopped = true;
+      return undefined;
+    }
     last = request;
-    const outcome = await signer.outcome(name, body);
+    const outcome = await signer.outcome(name, said);
     if (outcome.is !== "reply") {
       met.push({ name, outcome: outcome as Outcome<Name> });
       stopped = true;
@@ -148,7 +174,7 @@ export const play = async (rig: Rig, { tape, peer, before, restarts = true }: Di
   const sign = async (): Promise<void> => {
     const request = duplex.sign();
     const outcome = await put("signCounterpartyCommitment", request);
-    if (outcome.is !== "reply") return;
+    if (outcome?.is !== "reply") return;
     const bad = verifyOf(curve, opened, peer, request, outcome.reply);
     if (bad.length > 0) throw new Error(`signatures that do not verify: ${bad.join()}`);
     if (tape.next(8) === 0) await put("signCounterpartyCommitment", reordered(request));
@@ -157,7 +183,7 @@ export const play = async (rig: Rig, { tape, peer, before, restarts = true }: Di
   const revoke = async (): Promise<void> => {
     const request = duplex.revoke();
     const outcome = await put("revokeHolderCommitment", request);
-    if (outcome.is !== "reply") return;
+    if (outcome?.is !== "reply") return;
     const at = Number(request.number);
     for (const [i, point] of outcome.reply.points.entries()) duplex.points[at + 2 + i] = point;
     const revealed = curve.publicKey(new Secret(outcome.reply.secret));
@@ -173,7 +199,7 @@ export const play = async (rig: Rig, { tape, peer, before, restarts = true }: Di
       case 0:
       case 1:
       case 2:
-        propose(duplex, tape, owner);
+        propose(duplex, tape, owner, alike);
         break;
       case 3:
       case 4:
@@ -189,7 +215,7 @@ export const play = async (rig: Rig, { tape, peer, before, restarts = true }: Di
         break;
       case 6:
         // Neither side remembers the last commitment: it comes again, with other updates or none.
-        if (!duplex.canRevoke(owner) || forgotten[owner] >= 3) break;
+        if (!forgets || !duplex.canRevoke(owner) || forgotten[owner] >= 3) break;
         duplex.forget(owner);
         forgotten[owner] += 1;
         break;

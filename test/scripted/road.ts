@@ -2,11 +2,12 @@
 
 import type { Curve } from "../../protocol/curve/curve.ts";
 import { loadNative } from "../../protocol/curve/index.ts";
+import type { Tier } from "../../protocol/operations/fields.ts";
 import type { Name, Reply, Request } from "../../protocol/operations/index.ts";
 import type { Outcome, Refusal } from "../../protocol/outcome.ts";
 import { Secret } from "../../protocol/secret.ts";
 import { defaultPolicy, type Policy } from "../../signer/core/policy.ts";
-import type { Store } from "../../signer/core/ports.ts";
+import type { Store, Verify } from "../../signer/core/ports.ts";
 import { openSession, type Session } from "../../signer/core/session.ts";
 import { journal } from "../../signer/journal.ts";
 import { type SoftwareKeyring, softwareKeyring } from "../../signer/keys/software.ts";
@@ -34,12 +35,16 @@ export interface Rig {
 export interface RigOptions {
   readonly disk?: MemoryDisk;
   readonly policy?: Partial<Policy>;
+  readonly tier?: Tier;
+  readonly verify?: Verify;
   readonly wrap?: (store: Store) => Store;
 }
 
 export const rig = async ({
   disk = memoryDisk(),
   policy = {},
+  tier = "full",
+  verify = async (jobs) => curve.verifyBatch(jobs),
   wrap = (store) => store,
 }: RigOptions = {}): Promise<Rig> => {
   const store = wrap(grouped(disk.open()));
@@ -49,7 +54,7 @@ export const rig = async ({
   const session = await openSession({
     settings: {
       network: "regtest",
-      tier: "full",
+      tier,
       policy: { ...defaultPolicy("regtest"), ...policy },
       curve,
       software: "countersign test",
@@ -57,7 +62,7 @@ export const rig = async ({
     store,
     keyring,
     journal: journal({ now: () => 1_700_000_000_000 }),
-    verify: async (jobs) => curve.verifyBatch(jobs),
+    verify,
     report: (error) => faults.push(error),
   });
   const outcome = async <N extends Name>(name: N, body: Request<N>): Promise<Outcome<N>> =>
@@ -79,6 +84,6 @@ export const rig = async ({
       if (result.is === "refusal") return result.refusal;
       throw new Error(`${name} was not refused but ${result.is} ${faults.map(String).join()}`);
     },
-    restart: (changes = policy) => rig({ disk, policy: changes, wrap }),
+    restart: (changes = policy) => rig({ disk, policy: changes, tier, verify, wrap }),
   };
 };

@@ -1,6 +1,6 @@
-/** Runs a campaign in a thread of its own, so that a decoder that never returns can be named and ended. */
+/** Runs a campaign in a process of its own: a decoder that never returns, or takes all memory, ends that alone. */
 
-import { parentPort, workerData } from "node:worker_threads";
+import { openDesk } from "./desk.ts";
 import { fuzz, type Tally, type Work } from "./loop.ts";
 import { targets } from "./targets.ts";
 
@@ -9,7 +9,8 @@ export interface Order {
   readonly seed: number;
   /** Names; all if there are none. */
   readonly only: readonly string[];
-  readonly desk: SharedArrayBuffer;
+  /** Path of the file that says what is being tried. */
+  readonly desk: string;
 }
 
 export type News =
@@ -24,26 +25,8 @@ export type News =
       }[];
     };
 
-/** What is being tried lies where the other thread can read it: a count, the target, the length; then the bytes. */
-const header = 3;
-export const deskSize = 4 * header + 600_000;
-export const deskOf = (desk: SharedArrayBuffer) => {
-  const numbers = new Int32Array(desk, 0, header);
-  const bytes = new Uint8Array(desk, 4 * header);
-  return {
-    put: (target: number, input: Uint8Array): void => {
-      bytes.set(input);
-      numbers[1] = target;
-      numbers[2] = input.length;
-      Atomics.add(numbers, 0, 1);
-    },
-    count: (): number => Atomics.load(numbers, 0),
-    read: () => ({ target: numbers[1] as number, input: bytes.slice(0, numbers[2] as number) }),
-  };
-};
-
-const run = ({ seconds, seed, only, desk }: Order, tell: (news: News) => void): void => {
-  const { put } = deskOf(desk);
+const run = ({ seconds, seed, only, desk: path }: Order, tell: (news: News) => void): void => {
+  const desk = openDesk(path);
   const chosen = targets.filter(({ name }) => only.length === 0 || only.includes(name));
   const start = performance.now();
   let said = start;
@@ -58,14 +41,15 @@ const run = ({ seconds, seed, only, desk }: Order, tell: (news: News) => void): 
       }
       return now - start < seconds * 1_000;
     },
-    trying: (target, input) => put(targets.indexOf(target), input),
+    trying: (target, input) => desk.put(targets.indexOf(target), input),
     onFailure: (failure) => tell({ is: "failure", ...failure }),
   });
+  desk.close();
   const inputs = ({ outcomes, target: { name } }: Work) => ({ target: name, inputs: [...outcomes] });
   tell({ is: "done", tallies: works.map(({ tally }) => tally), outcomes: works.map(inputs) });
 };
 
-if (parentPort !== null) {
-  const port = parentPort;
-  run(workerData as Order, (news) => port.postMessage(news));
-}
+process.once("message", (order: Order) => {
+  run(order, (news) => process.send?.(news));
+  process.disconnect();
+});

@@ -3,18 +3,20 @@
 import { parseArgs } from "node:util";
 import { printTable } from "./print.ts";
 import { runProtocol } from "./protocol.ts";
+import { runSigner } from "./signer.ts";
 
-const suites = { protocol: runProtocol } as const;
+const suites = { protocol: runProtocol, signer: runSigner } as const;
 type Suite = keyof typeof suites;
 
 const usage = `npm run bench -- SUITE [--json] [--rounds N]
 
 SUITE:
   protocol    one commitment with its HTLCs: keys, building, hashing and curve work, beside the same curve work in C
+  signer      an update as the host sees it, signer and all, beside the disk and the curve alone
 
 Options:
   --json      JSON on the output (npm itself prints two lines before: \`npm run --silent bench\` leaves them out)
-  --rounds N  how many neighbouring pairs of measurements make a row
+  --rounds N  how many pairs of measurements make a row; the usual number depends on the row
 `;
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);

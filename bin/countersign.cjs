@@ -14,13 +14,15 @@ var main = [path.join(root, "cli", "main.ts"), path.join(root, "cli", "main.js")
 if (major >= needed) {
   import(main);
 } else if (fs.existsSync(pinned)) {
-  var run = child.spawn(pinned, [main].concat(process.argv.slice(2)), { stdio: "inherit" });
-  ["SIGINT", "SIGTERM", "SIGHUP"].forEach(function (signal) {
-    process.on(signal, function () {
+  var run = child.spawn(pinned, ["--disable-sigusr1", main].concat(process.argv.slice(2)), {
+    stdio: "inherit",
+  });
+  ["SIGINT", "SIGTERM", "SIGHUP"].forEach((signal) => {
+    process.on(signal, () => {
       run.kill(signal);
     });
   });
-  run.on("exit", function (code, signal) {
+  run.on("exit", (code, signal) => {
     process.exit(signal ? 1 : code);
   });
 } else {

@@ -4,10 +4,12 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { printOperations } from "../protocol/operations/markdown.ts";
 import { printProto } from "../protocol/operations/proto.ts";
+import { printRules } from "../signer/rules-markdown.ts";
 
 const printed: Readonly<Record<string, () => string>> = {
   "protocol/countersign.proto": printProto,
   "docs/operations.md": printOperations,
+  "docs/rules.md": printRules,
 };
 
 const pathOf = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));

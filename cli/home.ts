@@ -7,7 +7,7 @@ import { toHex } from "../protocol/bytes.ts";
 import type { Curve } from "../protocol/curve/curve.ts";
 import type { Network, Tier } from "../protocol/operations/fields.ts";
 import type { Secret } from "../protocol/secret.ts";
-import type { NodeId } from "../protocol/units.ts";
+import { channelId, type NodeId } from "../protocol/units.ts";
 import type { TcpAddress } from "../protocol/wire/address.ts";
 import {
   createAuthority,
@@ -17,12 +17,14 @@ import {
   issueServer,
 } from "../signer/certificates.ts";
 import { type Config, configFile, printAddress, printConfig } from "../signer/config.ts";
+import { packNode } from "../signer/core/records.ts";
+import { nodeKey } from "../signer/core/session.ts";
 import { writeSealed } from "../signer/keys/sealed.ts";
 import { type Seed, seedOf, writeSeed } from "../signer/keys/seed.ts";
 import { softwareKeyring } from "../signer/keys/software.ts";
 import { codeOf, createFile, syncDirectory } from "../signer/private-file.ts";
 import { SetupError } from "../signer/setup-error.ts";
-import { createStore } from "../signer/store/sqlite.ts";
+import { createStore, openStore } from "../signer/store/sqlite.ts";
 
 export interface HomePlan {
   readonly dir: string;
@@ -36,6 +38,8 @@ export interface HomePlan {
   readonly names: readonly string[];
   readonly curve: Curve;
   readonly seed: Seed;
+  /** The words are older than this directory: other channels may have their keys. */
+  readonly restored: boolean;
   readonly passphrase: Secret;
   readonly workFactor: number;
   /** Milliseconds since 1970. */
@@ -138,7 +142,19 @@ const configOf = ({ network, tier, listen, curve }: HomePlan, node: string): Con
   node: { index: nodeIndex, id: node },
 });
 
-const write = async (plan: HomePlan, at: string, node: string, issued: Issued): Promise<void> => {
+/**
+ * Keys follow from the channel's id, so an id that an earlier store gave out must not be given out again. Nobody
+ * opens a channel each second for years: the seconds since 1970 are above every earlier id.
+ */
+const skipChannels = async ({ now }: HomePlan, path: string, node: NodeId): Promise<void> => {
+  const store = await openStore({ path });
+  const bytes = packNode({ nextChannel: channelId(BigInt(Math.floor(now / 1000))) });
+  await store.commit({ epoch: store.epoch, writes: [{ key: nodeKey(node), was: 0, bytes }], audit: [] });
+  await store.close();
+};
+
+const write = async (plan: HomePlan, at: string, id: NodeId, issued: Issued): Promise<void> => {
+  const node = toHex(id);
   const { passphrase, workFactor, dialled, network, seed } = plan;
   const certificates = join(at, "certificates");
   const host = join(at, "host");
@@ -171,6 +187,7 @@ const write = async (plan: HomePlan, at: string, node: string, issued: Issued): 
 
   // Only here: a signer that finds no store must not begin with an empty one, as if nothing had been signed.
   createStore(join(at, "store.sqlite"));
+  if (plan.restored) await skipChannels(plan, join(at, "store.sqlite"), id);
   createFile(join(at, configFile), printConfig(configOf(plan, node)));
 };
 
@@ -210,7 +227,7 @@ export const createHome = async (plan: HomePlan): Promise<Home> => {
   const unfinished = unfinishedOf(dir);
   mkdirSync(unfinished, { mode: 0o700 });
   try {
-    await write(plan, unfinished, node, issued);
+    await write(plan, unfinished, id, issued);
     moveInto(unfinished, dir);
   } catch (error) {
     rmSync(unfinished, { recursive: true, force: true });

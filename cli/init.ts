@@ -185,6 +185,7 @@ export const init = async (options: InitOptions, world: InitWorld): Promise<Home
     ...addresses,
     curve,
     seed: { style: "native", entropy },
+    restored: restore !== undefined,
     passphrase,
     // Money on regtest has no worth, and its tests start many signers.
     workFactor: network === "regtest" ? 12 : fullWorkFactor,
@@ -198,8 +199,8 @@ export const init = async (options: InitOptions, world: InitWorld): Promise<Home
 const summary = (home: Home, { yes, restore }: InitOptions): string => {
   const backup =
     restore !== undefined
-      ? "The words bring back keys, not what the signer knew of its channels. Where the seed had channels, restore\n" +
-        "the store too before the signer starts: with an empty one it would use the keys of old channels again."
+      ? "The words bring back keys, not what the signer knew of its channels: those it can't go on with. Where the seed\n" +
+        "had channels, put the old store.sqlite in the place of the new one before the signer starts."
       : yes
         ? "Nobody has seen the 24 words: seed.age with its passphrase is the only backup. Copy it to another\n" +
           "place now; `age -d seed.age` shows the words."

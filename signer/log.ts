@@ -50,12 +50,6 @@ export const lines = {
       remedy: "text",
     },
   ),
-  "host-connected": line("info", "A host opened a stream.", { host: "text", peer: "text" }),
-  "host-disconnected": line("info", "A host's stream ended.", { host: "text", reason: "text" }),
-  "client-rejected": line("warn", "A client's certificate was not accepted.", {
-    peer: "text",
-    reason: "text",
-  }),
   answered: line("debug", "A request was answered.", {
     host: "text",
     operation: "text",

@@ -17,6 +17,7 @@ export const bounds = message("Bounds", {
   maxReserve: sat,
   maxOfferedHtlcs: u16("HTLCs", (n) => n),
   maxOfferedInFlight: msat,
+  maxTrimmed: msat,
   maxClosingFeerate: feerate,
 });
 

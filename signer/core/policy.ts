@@ -124,5 +124,6 @@ export const boundsOf = (policy: Policy): ValueOf<typeof bounds> => ({
   maxReserve: policy.maxReserve,
   maxOfferedHtlcs: policy.maxOfferedHtlcs,
   maxOfferedInFlight: policy.maxOfferedInFlight,
+  maxTrimmed: policy.maxTrimmed,
   maxClosingFeerate: policy.maxClosingFeerate,
 });

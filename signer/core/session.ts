@@ -4,7 +4,7 @@
  */
 
 import { equal, toHex } from "../../protocol/bytes.ts";
-import { unknown } from "../../protocol/codec.ts";
+import { isKnown, unknown } from "../../protocol/codec.ts";
 import { Malformed } from "../../protocol/malformed.ts";
 import {
   type AnyRequest,
@@ -54,6 +54,12 @@ export interface Session {
 
 export const nodeKey = (node: NodeId): Key => `${toHex(node)}/node`;
 export const channelKey = (node: NodeId, id: ChannelId): Key => `${toHex(node)}/channel/${id}`;
+
+/** A host with a numbering of its own names the channel that it wants. */
+const channelIn = (body: Request<Name>): ChannelId | undefined => {
+  if ("channel" in body) return body.channel;
+  return "wanted" in body && isKnown(body.wanted) ? body.wanted : undefined;
+};
 
 interface Work {
   readonly known: Known;
@@ -182,7 +188,7 @@ export const openSession = async ({
     release: () => void,
   ): Promise<Outcome<Name>> => {
     try {
-      const id = "channel" in body ? body.channel : undefined;
+      const id = channelIn(body);
       const step = steps[name] as Step<Name, unknown>;
       // What is built follows from the setup alone, so a channel that is set up need not wait to build.
       const early = liveOf(channelOf(id)) === undefined ? undefined : begin(step, body, id);

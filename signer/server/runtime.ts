@@ -1,12 +1,14 @@
 /** All nodes of one signer process over one store: requests find their session, refusals find the disk. */
 
 import { toHex } from "../../protocol/bytes.ts";
-import type { AnyRequest, Name } from "../../protocol/operations/index.ts";
+import { unknown } from "../../protocol/codec.ts";
+import { type AnyRequest, contentHash, type Name, operations } from "../../protocol/operations/index.ts";
 import type { Outcome, Fault as Told } from "../../protocol/outcome.ts";
 import { record } from "../audit.ts";
 import type { Clock } from "../clock.ts";
 import type { Keyring, Verify } from "../core/ports.ts";
-import { type Rule, refuse } from "../core/rule.ts";
+import { refuse } from "../core/rule.ts";
+import { textOf } from "../core/rules/table.ts";
 import { openSession, type Session } from "../core/session.ts";
 import type { Settings } from "../core/step.ts";
 import { journal } from "../journal.ts";
@@ -30,13 +32,6 @@ export interface Runtime {
   /** Writes what waits, and closes the store. */
   close(): Promise<void>;
 }
-
-const nodeKnown: Omit<Rule<never>, "check"> = {
-  name: "node-known",
-  kind: "core",
-  sentence: "A request names a node whose keys this signer holds.",
-  hint: "Give the host the bundle that this signer's init wrote.",
-};
 
 export const openRuntime = async (parts: RuntimeParts): Promise<Runtime> => {
   const { settings, store, keyrings, clock, verify, report, flushEvery = 1_000 } = parts;
@@ -73,8 +68,17 @@ export const openRuntime = async (parts: RuntimeParts): Promise<Runtime> => {
       const told = fault();
       if (told !== undefined) return { is: "fault", fault: told };
       const session = sessions.get(toHex(request.body.node));
-      if (session === undefined)
-        return { is: "refusal", refusal: refuse(nodeKnown, { node: request.body.node }) };
+      if (session === undefined) {
+        const { name, body } = request;
+        const asked = {
+          host,
+          node: body.node,
+          operation: operations[name].number,
+          channel: unknown,
+        } as const;
+        log.refused({ ...asked, content: contentHash(name, body) }, "node-known");
+        return { is: "refusal", refusal: refuse(textOf("node-known"), { node: body.node }) };
+      }
       return await session.respond(request, host);
     },
     fault,

@@ -75,10 +75,15 @@ const logged =
   (runtime: Runtime, log: Log): Respond =>
   async (request, caller) => {
     const host = callerKey(caller);
+    const begun = performance.now();
     const outcome: Outcome<never> = (await runtime.respond(request, host)) as Outcome<never>;
     const channel = "channel" in request.body ? request.body.channel : 0n;
     switch (outcome.is) {
-      case "reply":
+      case "reply": {
+        const microseconds = Math.round((performance.now() - begun) * 1000);
+        log.write({ event: "answered", host, operation: request.name, channel, microseconds });
+        break;
+      }
       case "fault":
         break;
       case "refusal": {

@@ -50,6 +50,11 @@ const run = ({ seconds, seed, only, desk: path }: Order, tell: (news: News) => v
 };
 
 process.once("message", (order: Order) => {
-  run(order, (news) => process.send?.(news));
-  process.disconnect();
+  let left = Promise.resolve();
+  run(order, (news) => {
+    const sent = new Promise<void>((resolve) => void process.send?.(news, () => resolve()));
+    left = left.then(() => sent);
+  });
+  // The channel may not close before everything went through it.
+  void left.then(() => process.disconnect?.());
 });

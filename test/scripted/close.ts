@@ -1,6 +1,6 @@
 /** A mutual close as honest nodes negotiate it. */
 
-import { settleClosing } from "../../protocol/bolt/closing.ts";
+import { buildClosing, type Closing, settleClosing } from "../../protocol/bolt/closing.ts";
 import { unknown } from "../../protocol/codec.ts";
 import type { Terms } from "../../protocol/operations/fields.ts";
 import type { Request } from "../../protocol/operations/index.ts";
@@ -38,3 +38,15 @@ export const closeOf = (
     expected: unknown,
   };
 };
+
+/** The transaction, put together from what was asked alone. */
+export const closingOf = ({ shared }: Opened, close: Request<"signClosing">): Closing =>
+  buildClosing({
+    fundingOutpoint: shared.funding,
+    fundingValue: shared.terms.value,
+    fundingKeys: [shared.counterparty.funding, shared.holder.funding],
+    outputs: [
+      { value: close.toHolder, script: close.holderScript },
+      { value: close.toCounterparty, script: close.counterpartyScript },
+    ],
+  });

@@ -17,11 +17,11 @@ import {
   type Point,
   type Preimage,
   paymentHash,
-  type Txid,
 } from "../../protocol/units.ts";
 import { type Opened, preimageOf } from "./channel.ts";
 import { type Balances, type Content, contentOf, opening } from "./content.ts";
-import type { Peer } from "./peer.ts";
+import { commitmentOf, type Peer } from "./peer.ts";
+import { curve } from "./road.ts";
 
 export type Update =
   | { readonly kind: "add" | "fulfil" | "fail"; readonly htlc: Htlc }
@@ -247,9 +247,13 @@ export class Duplex {
     );
   }
 
-  broadcast(txid: Txid, number: number): Request<"signHolderCommitment"> {
+  /** What the signer is asked for a holder commitment that is to be broadcast, and what its signature is over. */
+  broadcast(at: number): { readonly request: Request<"signHolderCommitment">; readonly digest: Uint8Array } {
     const { node, channel, shared } = this.opened;
-    return { node, channel, funding: shared.funding, number: commitmentNumber(BigInt(number)), txid };
+    const { content } = this.signed.holder[at] as Signed;
+    const { commitment } = commitmentOf(curve, shared, "holder", this.points[at] as Point, content);
+    const { txid, digest } = commitment;
+    return { request: { node, channel, funding: shared.funding, number: content.number, txid }, digest };
   }
 }
 

@@ -71,6 +71,9 @@ export interface Play {
   readonly duplex: Duplex;
   /** The refusals and faults that an honest host met, with what it had asked. */
   readonly met: readonly { readonly name: Name; readonly outcome: Outcome<Name> }[];
+  put<N extends Name>(name: N, body: Request<N>): Promise<Outcome<N> | undefined>;
+  /** Settles every HTLC, and lets both sides revoke until nothing is in flight. */
+  settle(): Promise<void>;
 }
 
 export interface Director {
@@ -191,6 +194,27 @@ export const play = async (
       throw new Error("the secret is not that of the point");
   };
 
+  const advance = async (owner: Side): Promise<void> => {
+    if (duplex.canRevoke(owner)) {
+      forgotten[owner] = 0;
+      if (owner === "holder") await revoke();
+      else await put("validateCounterpartyRevocation", duplex.revocation());
+    } else if (duplex.canSign(owner)) {
+      if (owner === "holder") await put("validateHolderCommitment", duplex.validate());
+      else await sign();
+    }
+  };
+
+  const settle = async (): Promise<void> => {
+    while (!duplex.isQuiet() && !stopped) {
+      for (const side of ["holder", "counterparty"] as const) {
+        for (const htlc of duplex.settleable(side))
+          duplex.propose(side, { kind: tape.pick(["fulfil", "fail"] as const), htlc });
+        await advance(side);
+      }
+    }
+  };
+
   await sign();
   if (!stopped) await put("validateHolderCommitment", duplex.validate());
   while (!tape.ended && !stopped) {
@@ -204,14 +228,7 @@ export const play = async (
       case 3:
       case 4:
       case 5:
-        if (duplex.canRevoke(owner)) {
-          forgotten[owner] = 0;
-          if (owner === "holder") await revoke();
-          else await put("validateCounterpartyRevocation", duplex.revocation());
-        } else if (duplex.canSign(owner)) {
-          if (owner === "holder") await put("validateHolderCommitment", duplex.validate());
-          else await sign();
-        }
+        await advance(owner);
         break;
       case 6:
         // Neither side remembers the last commitment: it comes again, with other updates or none.
@@ -225,5 +242,5 @@ export const play = async (
       }
     }
   }
-  return { rig: signer, duplex, met };
+  return { rig: signer, duplex, met, put, settle };
 };

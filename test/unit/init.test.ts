@@ -19,14 +19,17 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { exitCodes, exitOf, exitTable } from "../../cli/exit.ts";
 import { type InitOptions, type InitWorld, init } from "../../cli/init.ts";
 import { openTerminal, type Terminal, table } from "../../cli/terminal.ts";
-import { toHex } from "../../protocol/bytes.ts";
+import { fromHex, toHex } from "../../protocol/bytes.ts";
 import { loadNative } from "../../protocol/curve/index.ts";
 import { Secret } from "../../protocol/secret.ts";
+import { point } from "../../protocol/units.ts";
 import { pathsOf, readConfig } from "../../signer/config.ts";
+import { unpackNode } from "../../signer/core/records.ts";
 import { readSealed } from "../../signer/keys/sealed.ts";
 import { readSeed, seedOf, wordsOf } from "../../signer/keys/seed.ts";
 import { softwareKeyring } from "../../signer/keys/software.ts";
 import { SetupError, type SetupProblem } from "../../signer/setup-error.ts";
+import { openStore } from "../../signer/store/sqlite.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const secretWord = "correct horse battery";
@@ -212,7 +215,23 @@ describe("countersign init --yes", () => {
 
   test("warns, after a restoration, that words are not the state of channels", () => {
     const { stdout } = initAt("restored", ["--restore", "-"], words);
-    expect(stdout).toContain("The words bring back keys, not what the signer knew of its channels.");
+    expect(stdout).toContain("The words bring back keys, not what the signer knew of its channels");
+  });
+
+  test.each([
+    ["restored words skip every id that their earlier store can have given out", ["--restore", "-"], words],
+    ["new words begin with the first id", [], ""],
+  ] as const)("%s", async (name, args, input) => {
+    const at = `ids of ${name.split(" ")[0]}`;
+    const before = BigInt(Math.floor(Date.now() / 1000));
+    initAt(at, [...args], input);
+    const { node } = readConfig(join(home, at, "countersign.toml"));
+    const store = await openStore({ path: join(home, at, "store.sqlite") });
+    const record = (await store.load(point(fromHex(node.id)))).get(`${node.id}/node`);
+    await store.close();
+    const { nextChannel } = record === undefined ? { nextChannel: 0n } : unpackNode(record.bytes);
+    if (args.length > 0) expect(nextChannel).toBeGreaterThanOrEqual(before);
+    else expect(nextChannel).toBe(0n);
   });
 
   test("takes the passphrase from the input", async () => {

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { msat } from "../../protocol/units.ts";
+import { msat, type Sat, type Signature } from "../../protocol/units.ts";
+import { closeOf, closingOf } from "../scripted/close.ts";
 import { peer } from "../scripted/peer.ts";
 import { play, Tape } from "../scripted/play.ts";
 import { curve, rig } from "../scripted/road.ts";
@@ -42,5 +43,64 @@ describe("an honest channel", () => {
       }),
       { numRuns: 40, endOnFailure: true },
     );
+  });
+
+  test("closes in as many rounds as it takes, once nothing is in flight", async () => {
+    let rounds = 0;
+    await fc.assert(
+      fc.asyncProperty(numbers, fc.array(fc.nat({ max: 2_000 }), { maxLength: 6 }), async (tape, fees) => {
+        const {
+          rig: signer,
+          duplex,
+          met,
+          put,
+          settle,
+        } = await play(await rig(), { tape: new Tape(tape), peer: bob });
+        await settle();
+        const { terms } = duplex;
+        for (const fee of fees) {
+          const dust = fee % 2 === 0 ? terms.holder.dustLimit : terms.counterparty.dustLimit;
+          const request = closeOf(duplex.opened, duplex.balance("holder"), BigInt(fee), dust as Sat);
+          if (request === undefined || request.toHolder + request.toCounterparty === 0n) continue;
+          const outcome = await put("signClosing", request);
+          if (outcome?.is !== "reply") break;
+          rounds += 1;
+          const { digest } = closingOf(duplex.opened, request);
+          const key = duplex.opened.shared.holder.funding;
+          expect(curve.verify({ digest, signature: outcome.reply.signature, key })).toBe(true);
+        }
+        expect(met).toEqual([]);
+        expect(signer.faults).toEqual([]);
+      }),
+      { numRuns: 30, endOnFailure: true },
+    );
+    expect(rounds).toBeGreaterThan(30);
+  });
+
+  test("is closed by force with every commitment that is live", async () => {
+    let both = 0;
+    await fc.assert(
+      fc.asyncProperty(numbers, async (tape) => {
+        const {
+          rig: signer,
+          duplex,
+          met,
+          put,
+        } = await play(await rig(), { tape: new Tape(tape), peer: bob });
+        const live = duplex.signed.holder.map((_, at) => at).slice(duplex.revoked.holder);
+        if (live.length === 2) both += 1;
+        for (const at of live) {
+          const { request, digest } = duplex.broadcast(at);
+          const outcome = await put("signHolderCommitment", request);
+          const key = duplex.opened.shared.holder.funding;
+          const signature = outcome?.is === "reply" ? outcome.reply.signature : new Uint8Array(64);
+          expect(curve.verify({ digest, signature: signature as Signature, key })).toBe(true);
+        }
+        expect(met).toEqual([]);
+        expect(signer.faults).toEqual([]);
+      }),
+      { numRuns: 30, endOnFailure: true },
+    );
+    expect(both).toBeGreaterThan(3);
   });
 });

@@ -58,7 +58,7 @@ export const newChannel: Step<"new", undefined> = {
     if (channel >= nextChannel)
       return { is: "kept", change: { node: { nextChannel: (channel + 1n) as ChannelId } }, needs, reply };
     // Asked for again before anything was agreed: the reply may have been lost.
-    if (view.channel?.phase === "stub") return { is: "told", needs, reply };
+    if (view.channel?.phase === "stub") return { is: "kept", change: {}, needs, reply };
     return refused(
       refuse(textOf("channel-original-channel-id-reuse"), { wanted: channel, next: nextChannel }),
     );

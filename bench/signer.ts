@@ -131,14 +131,18 @@ const floorOf = (floor: Floor, step: StepName, bytes: number, htlcs: number): vo
   floor.append(bytes);
   switch (step) {
     case "sign":
-      return floor.sign(htlcs + 1);
+      floor.sign(htlcs + 1);
+      return;
     case "validate":
-      return floor.verify(htlcs + 1);
+      floor.verify(htlcs + 1);
+      return;
     case "revoke":
       // The next two points.
-      return floor.points(2);
+      floor.points(2);
+      return;
     case "revocation":
-      return floor.points(1);
+      floor.points(1);
+      return;
   }
 };
 

@@ -42,7 +42,7 @@ const confined: Readonly<Record<string, readonly string[]>> = {
   "node-hid": ["protocol/wire/"],
   usb: ["protocol/wire/"],
   "node:sqlite": ["signer/store/", "host/", "test/"],
-  "@noble/secp256k1": ["protocol/curve/noble.ts"],
+  "@noble/secp256k1": ["protocol/curve/noble.ts", "test/"],
 };
 
 /** No clock, no IO, no randomness in the pure parts. */

@@ -12,9 +12,26 @@ import { unknown } from "../../protocol/codec.ts";
 import type { Htlc, Network, Side, Terms, Tier } from "../../protocol/operations/fields.ts";
 import type { Name, Request } from "../../protocol/operations/index.ts";
 import type { Outcome } from "../../protocol/outcome.ts";
-import { commitmentNumber, feerate, type Point, type Preimage, type Sat, script } from "../../protocol/units.ts";
+import {
+  commitmentNumber,
+  feerate,
+  type Point,
+  type Preimage,
+  type Sat,
+  script,
+} from "../../protocol/units.ts";
 import type { Policy } from "../../signer/core/policy.ts";
-import { add, fundingOf, htlcOf, type Opened, plainTerms, preimageOf, remove, start, update } from "./channel.ts";
+import {
+  add,
+  fundingOf,
+  htlcOf,
+  type Opened,
+  plainTerms,
+  preimageOf,
+  remove,
+  start,
+  update,
+} from "./channel.ts";
 import { closeOf, closingOf } from "./close.ts";
 import type { Balances, Content } from "./content.ts";
 import { commitmentOf, peer } from "./peer.ts";
@@ -207,7 +224,10 @@ const take = async (on: Stage, ask: Ask, changes: Changes): Promise<Outcome<Name
     body = { ...body, htlcs: htlcs.map((label) => on.labels.get(label)) } as unknown as Request<Name>;
   if (typeof expected === "string") body = { ...body, expected: fromHex(expected) } as Request<Name>;
   else if (expected !== undefined)
-    body = { ...body, expected: encodeTx(altered(await transaction(on, ask, plain), expected)) } as Request<Name>;
+    body = {
+      ...body,
+      expected: encodeTx(altered(await transaction(on, ask, plain), expected as Transaction)),
+    } as Request<Name>;
   return on.rig.outcome(asks[ask], body as never);
 };
 

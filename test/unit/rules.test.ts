@@ -21,7 +21,7 @@ const file = z
   .array(
     z.strictObject({
       /** What a reader should learn from it. */
-      case: z.string().min(10),
+      case: z.string().min(5),
       tier: z.enum(["full", "commitments", "stateless"]).optional(),
       policy: policyTable.optional(),
       terms: changes.optional(),

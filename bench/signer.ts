@@ -45,6 +45,9 @@ export interface SignerRow {
   readonly htlcs: number;
   readonly p50us: number;
   readonly p99us: number;
+  /** The quiet moments of a machine that others use too. */
+  readonly p10us: number;
+  readonly floorP10us: number | null;
   readonly floorP50us: number | null;
   readonly overFloorUs: number | null;
   readonly ratio: number | null;
@@ -185,6 +188,8 @@ const measure = async (
       htlcs,
       p50us: rounded(p50),
       p99us: rounded(quantile(full, 0.99)),
+      p10us: rounded(quantile(full, 0.1)),
+      floorP10us: rounded(quantile(bare, 0.1)),
       floorP50us: rounded(floorP50),
       overFloorUs: rounded(p50 - floorP50),
       ratio: rounded(p50 / floorP50, 3),
@@ -204,7 +209,8 @@ const greet = async ({ client, node }: Bench, rounds: number): Promise<SignerRow
     htlcs: 0,
     p50us: rounded(median(late)),
     p99us: rounded(quantile(late, 0.99)),
-    ...{ floorP50us: null, overFloorUs: null, ratio: null },
+    p10us: rounded(quantile(late, 0.1)),
+    ...{ floorP10us: null, floorP50us: null, overFloorUs: null, ratio: null },
     bytes: 0,
     rounds,
   };

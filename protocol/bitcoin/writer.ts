@@ -10,13 +10,12 @@ export const outputLength = (output: { readonly script: Script }): number => 8 +
 
 /** Bitcoin's wire form, written into one buffer whose size is known before. */
 export class Writer {
+  /** Without a DataView: that would move an array this short out of V8's heap, which costs more than a hash. */
   readonly bytes: Uint8Array;
-  readonly #view: DataView;
   #at = 0;
 
   constructor(length: number) {
     this.bytes = new Uint8Array(length);
-    this.#view = new DataView(this.bytes.buffer);
   }
 
   /** A view of what was written, good until the next use: the writer begins anew. */
@@ -32,30 +31,27 @@ export class Writer {
     return this;
   }
 
-  u32(n: number): this {
-    this.#view.setUint32(this.#at, n, true);
-    this.#at += 4;
+  u8(n: number): this {
+    if (this.#at >= this.bytes.length) throw new RangeError("written behind the end");
+    this.bytes[this.#at++] = n;
     return this;
+  }
+
+  u16(n: number): this {
+    return this.u8(n).u8(n >>> 8);
+  }
+
+  u32(n: number): this {
+    return this.u16(n).u16(n >>> 16);
   }
 
   u64(n: bigint): this {
-    this.#view.setBigUint64(this.#at, n, true);
-    this.#at += 8;
-    return this;
+    return this.u32(Number(n & 0xffff_ffffn)).u32(Number(n >> 32n));
   }
 
   size(n: number): this {
-    if (n < 0xfd) {
-      this.bytes[this.#at] = n;
-    } else if (n <= 0xffff) {
-      this.bytes[this.#at] = 0xfd;
-      this.#view.setUint16(this.#at + 1, n, true);
-    } else {
-      this.bytes[this.#at] = 0xfe;
-      this.#view.setUint32(this.#at + 1, n, true);
-    }
-    this.#at += sizeLength(n);
-    return this;
+    if (n < 0xfd) return this.u8(n);
+    return n <= 0xffff ? this.u8(0xfd).u16(n) : this.u8(0xfe).u32(n);
   }
 
   sized(part: Uint8Array): this {

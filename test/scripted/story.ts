@@ -217,11 +217,14 @@ const transaction = async (on: Stage, ask: Ask, body: Request<Name>): Promise<Tx
 
 const take = async (on: Stage, ask: Ask, changes: Changes): Promise<Outcome<Name>> => {
   const network = "regtest";
-  const { expected, htlcs, ...others } = changes;
+  const { expected, htlcs, trimmed, ...others } = changes;
   const plain = await honest(on, ask, network);
   let body = changed(plain, others);
-  if (Array.isArray(htlcs))
-    body = { ...body, htlcs: htlcs.map((label) => on.labels.get(label)) } as unknown as Request<Name>;
+  for (const [name, said] of Object.entries({ htlcs, trimmed })) {
+    if (said === undefined) continue;
+    const value = Array.isArray(said) ? said.map((label) => htlc(on, label)) : said;
+    body = { ...body, [name]: value } as Request<Name>;
+  }
   if (typeof expected === "string") body = { ...body, expected: fromHex(expected) } as Request<Name>;
   else if (expected !== undefined)
     body = {

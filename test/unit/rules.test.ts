@@ -56,7 +56,7 @@ describe("the rules", () => {
     expect(() => refusal.packed.encode(told)).not.toThrow();
     expect(told.final).toBe(rule.kind === "core");
     expect(rule.sentence).toMatch(/^[A-Z].*\.$/);
-    expect(rule.hint).toMatch(/^[A-Z].*\.$/);
+    expect(rule.hint).toMatch(/^[A-Z].*[.?]$/);
   });
 
   test.each(names)("%s has a case that passes and one that does not", (name) => {

@@ -12,7 +12,7 @@ var pinned = path.join(root, "node_modules", ".bin", "node");
 var main = [path.join(root, "cli", "main.ts"), path.join(root, "cli", "main.js")].filter(fs.existsSync)[0];
 
 if (major >= needed) {
-  import(main);
+  void import(main);
 } else if (fs.existsSync(pinned)) {
   var run = child.spawn(pinned, ["--disable-sigusr1", main].concat(process.argv.slice(2)), {
     stdio: "inherit",

@@ -154,6 +154,21 @@ export type Followed =
       readonly charge: bigint;
     };
 
+/**
+ * What we were offered and took with a preimage is ours. Another of the same hash may have failed beside it, or one
+ * that we offered may be what the preimage is for: so of each hash at least the smallest.
+ */
+const taken = (received: readonly Htlc[], offered: readonly Htlc[], paid: Succession["paid"]): bigint => {
+  if (!isKnown(paid) || paid.size === 0) return 0n;
+  const others = new Set(offered.map(({ hash }) => toHex(hash)));
+  const least = new Map<string, bigint>();
+  for (const { hash, amount } of received) {
+    const key = toHex(hash);
+    if (paid.has(key) && !others.has(key)) least.set(key, min(amount, least.get(key) ?? amount));
+  }
+  return [...least.values()].reduce((sum, amount) => sum + amount, 0n);
+};
+
 /** Whether HTLCs and fees explain the step from `before`, and where it leaves our balance. */
 export const follow = (next: Succession, before: Before): Followed => {
   const { setup, content, paid } = next;
@@ -161,13 +176,14 @@ export const follow = (next: Succession, before: Before): Followed => {
   const isPaid = ({ hash }: Htlc): boolean => !isKnown(paid) || paid.has(toHex(hash));
   const offered = total(by(added, "holder"));
   const removedOffers = by(removed, "holder");
+  const received = by(removed, "counterparty");
   const failed = total(removedOffers.filter((htlc) => !isPaid(htlc)));
   // One may have been settled and one like it added in the same update: hashes are reused.
   const paidAgain = total(by(kept, "holder").filter(isPaid));
   const settledAgain = total(by(kept, "counterparty"));
 
   const now = spread(next);
-  const low = before.balance.low - offered - paidAgain + failed;
+  const low = before.balance.low - offered - paidAgain + failed + taken(received, removedOffers, paid);
   const least = low - now.unlisted;
   if (now.holder.high < least) {
     const facts = { holderHasAtMost: now.holder.high, holderMustHave: least };
@@ -179,7 +195,7 @@ export const follow = (next: Succession, before: Before): Followed => {
     before.balance.high -
     offered +
     total(removedOffers) +
-    total(by(removed, "counterparty")) +
+    total(received) +
     settledAgain +
     spread({ owner: next.owner, setup, content: before }).unlisted;
   if (now.holder.low > most) {

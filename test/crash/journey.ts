@@ -107,7 +107,7 @@ const propose = (journey: Journey, dice: Random): Pick<Journey, "wanted" | "prei
       }
       case 2:
         if (settled) {
-          const how = dice.pick(["fulfil", "fail"] as const);
+          const how = fateOf(oldest);
           wanted = remove(wanted, oldest, how);
           if (how === "fulfil") preimages.push(preimageFor(journey, oldest));
         }
@@ -118,6 +118,9 @@ const propose = (journey: Journey, dice: Random): Pick<Journey, "wanted" | "prei
   }
   return { wanted, preimages, htlcCount };
 };
+
+/** Its own: what was claimed with a preimage in one content does not fail in another. */
+const fateOf = ({ hash }: Htlc): "fulfil" | "fail" => (((hash[0] as number) & 1) === 0 ? "fulfil" : "fail");
 
 const preimageFor = ({ label, htlcCount }: Journey, htlc: Htlc): Preimage => {
   for (let n = 0; n < htlcCount; n++) {
@@ -303,7 +306,9 @@ const updated = (journey: Journey, dice: Random): Journey => {
   // Towards a close: nothing new, and one HTLC less each time.
   const [oldest] = balances.htlcs;
   if (number > 12n && oldest !== undefined) {
-    return { ...settled, wanted: remove(balances, oldest, "fail"), preimages: [] };
+    const how = fateOf(oldest);
+    const preimages = how === "fulfil" ? [preimageFor(settled, oldest)] : [];
+    return { ...settled, wanted: remove(balances, oldest, how), preimages };
   }
   return { ...settled, ...propose(settled, dice) };
 };

@@ -41,10 +41,13 @@ const passphraseOf = async ({ passphraseFile }: SignerOptions): Promise<Secret> 
 
 const shown = (address: Address): string => ("path" in address ? address.path : printAddress(address));
 
-/** Resolves with the name of the signal that asks to stop. */
+/**
+ * Resolves with the name of the signal that asks to stop. Later ones change nothing: Ctrl-C reaches this process
+ * twice where another one started it, and stopping takes a few seconds at most.
+ */
 const asked = (): Promise<string> =>
   new Promise((done) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => done(signal));
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => done(signal));
   });
 
 const run = async (options: SignerOptions): Promise<void> => {

@@ -34,10 +34,19 @@ export interface Bundle {
   readonly credentials: Credentials;
 }
 
+const readJson = (path: string): unknown => {
+  const text = readFileSync(path, "utf8");
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error(`${path} is not JSON: copy the host folder again from the signer`);
+  }
+};
+
 /** `directory` is the copy of the signer's `host` folder on this machine. */
 export const readBundle = (directory: string): Bundle => {
   const path = join(directory, "host.json");
-  const parsed = file.safeParse(JSON.parse(readFileSync(path, "utf8")));
+  const parsed = file.safeParse(readJson(path));
   if (!parsed.success) throw new Error(`${path} is not valid:\n${z.prettifyError(parsed.error)}`);
   const { node, network, ca, certificate, key } = parsed.data;
   const pem = readFileSync(join(directory, key));

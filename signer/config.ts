@@ -5,9 +5,10 @@ import { stringify } from "smol-toml";
 import { z } from "zod";
 import type { Network, Tier } from "../protocol/operations/fields.ts";
 import type { TcpAddress } from "../protocol/wire/address.ts";
+import { type Policy, policyTable, readPolicy } from "./core/policy.ts";
 import { maxNodeIndex } from "./keys/native.ts";
 import { readPrivate } from "./private-file.ts";
-import { parseToml } from "./toml.ts";
+import { parseToml, telling } from "./toml.ts";
 
 export const configFile = "countersign.toml";
 export const defaultListen = "127.0.0.1:7601";
@@ -82,6 +83,10 @@ const configSchema = z.strictObject({
 export type Config = Readonly<z.infer<typeof configSchema>>;
 
 export const parseConfig = (text: string, file: string): Config => parseToml(configSchema, text, file);
+
+/** The limits that the file sets, over the defaults of its network. */
+export const policyOf = ({ network, policy }: Config, file: string): Policy =>
+  telling(policyTable, `${file}, [policy]`, () => readPolicy(network, policy));
 
 /** Whoever can change it can change the policy, so it is guarded like a key. */
 export const readConfig = (file: string): Config =>

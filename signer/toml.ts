@@ -40,12 +40,19 @@ const tell = (schema: z.ZodType, issue: z.core.$ZodIssue): readonly string[] => 
   });
 };
 
-export const checkTable = <T extends z.ZodType>(schema: T, table: unknown, path: string): z.infer<T> => {
-  const result = schema.safeParse(table);
-  if (result.success) return result.data;
-  const lines = result.error.issues.flatMap((issue) => tell(schema, issue));
-  throw new SetupError("invalid", `${path} is not valid:\n${lines.map((line) => `  ${line}`).join("\n")}`);
+/** What `read` finds wrong in a table of this schema, told by the paths of its keys. */
+export const telling = <T>(schema: z.ZodType, path: string, read: () => T): T => {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof z.ZodError)) throw error;
+    const lines = error.issues.flatMap((issue) => tell(schema, issue));
+    throw new SetupError("invalid", `${path} is not valid:\n${lines.map((line) => `  ${line}`).join("\n")}`);
+  }
 };
+
+export const checkTable = <T extends z.ZodType>(schema: T, table: unknown, path: string): z.infer<T> =>
+  telling(schema, path, () => schema.parse(table));
 
 export const parseToml = <T extends z.ZodType>(schema: T, text: string, path: string): z.infer<T> => {
   let table: unknown;

@@ -106,9 +106,28 @@ export const policyTable = z
   })
   .partial();
 
+const ranges = [
+  ["minFeerate", "maxFeerate"],
+  ["minDelay", "maxDelay"],
+  ["minDustLimit", "maxDustLimit"],
+] as const;
+
 export const readPolicy = (network: Network, table: unknown): Policy => {
   const given = Object.entries(policyTable.parse(table ?? {})).filter(([, value]) => value !== undefined);
-  return { ...defaultPolicy(network), ...(Object.fromEntries(given) as Partial<Policy>) };
+  const policy = { ...defaultPolicy(network), ...(Object.fromEntries(given) as Partial<Policy>) };
+  // A range with nothing in it would refuse every channel, and an operator should hear of it before a host does.
+  for (const [least, most] of ranges) {
+    if (policy[least] > policy[most])
+      throw new z.ZodError([
+        {
+          code: "custom",
+          path: [least],
+          message: `${policy[least]} is above ${most}, which is ${policy[most]}`,
+          input: policy[least],
+        },
+      ]);
+  }
+  return policy;
 };
 
 /** The part that a host must know to stay inside. */

@@ -11,8 +11,7 @@ import type { Respond } from "../../protocol/wire/answering.ts";
 import { callerKey } from "../../protocol/wire/caller.ts";
 import { type Served, serve } from "../../protocol/wire/server.ts";
 import { systemClock } from "../clock.ts";
-import { type Config, parseAddress, pathsOf } from "../config.ts";
-import { policyTable, readPolicy } from "../core/policy.ts";
+import { type Config, parseAddress, pathsOf, policyOf } from "../config.ts";
 import { faultText } from "../hardening.ts";
 import { readSeed, seedOf } from "../keys/seed.ts";
 import { softwareKeyring } from "../keys/software.ts";
@@ -22,7 +21,6 @@ import { SetupError, type SetupProblem } from "../setup-error.ts";
 import { grouped } from "../store/grouped.ts";
 import { openStore } from "../store/sqlite.ts";
 import { type OpenStore, StoreFault, type StoreTrouble } from "../store/store.ts";
-import { checkTable } from "../toml.ts";
 import { openRuntime, type Runtime } from "./runtime.ts";
 
 export interface StartOptions {
@@ -108,8 +106,7 @@ export const startSigner = async ({
   const paths = pathsOf(config, file);
   const listen = parseAddress(config.listen);
   if (listen === undefined) throw new SetupError("invalid", `${file}: listen is no address`);
-  checkTable(policyTable, config.policy ?? {}, `${file}, [policy]`);
-  const policy = readPolicy(config.network, config.policy);
+  const policy = policyOf(config, file);
   const curve = await openCurve(config.curve);
   const credentials = credentialsIn(paths.certificates);
 

@@ -6,13 +6,12 @@ import { toHex } from "../../../protocol/bytes.ts";
 import * as f from "../../../protocol/operations/fields.ts";
 import { callerOf, roleUri } from "../../../protocol/wire/caller.ts";
 import { auditRecord, readRecord } from "../../../signer/audit.ts";
-import { parseAddress, parseConfig, printAddress, printConfig } from "../../../signer/config.ts";
-import { defaultPolicy, policyTable, readPolicy } from "../../../signer/core/policy.ts";
+import { parseAddress, parseConfig, policyOf, printAddress, printConfig } from "../../../signer/config.ts";
+import { defaultPolicy } from "../../../signer/core/policy.ts";
 import { packChannel, packNode, unpackChannel, unpackNode } from "../../../signer/core/records.ts";
 import type { ChannelState, NodeState } from "../../../signer/core/state.ts";
 import { entropyOf, newEntropy, wordsOf } from "../../../signer/keys/seed.ts";
 import { SetupError } from "../../../signer/setup-error.ts";
-import { checkTable } from "../../../signer/toml.ts";
 import type { Target } from "../check.ts";
 import { random } from "../random.ts";
 import { channelRecords } from "./records.ts";
@@ -125,9 +124,8 @@ export const signerTargets: readonly Target[] = [
     covers: ["signer/core/policy.ts readPolicy"],
     seeds: configs,
     decode: (bytes) => {
-      const { network, policy } = parseConfig(textOf(bytes), "countersign.toml");
-      checkTable(policyTable, policy ?? {}, "countersign.toml, [policy]");
-      return { value: readPolicy(network, policy), encode: () => bytes.slice() };
+      const config = parseConfig(textOf(bytes), "countersign.toml");
+      return { value: policyOf(config, "countersign.toml"), encode: () => bytes.slice() };
     },
     rejects: isSetupError,
     reasonOf,

@@ -137,6 +137,7 @@ const configOf = ({ network, tier, listen, curve }: HomePlan, node: string): Con
   store: "store.sqlite",
   certificates: "certificates",
   curve: curve.name,
+  threads: 0,
   log: "info",
   dumps: "refuse",
   node: { index: nodeIndex, id: node },

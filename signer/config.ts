@@ -65,6 +65,14 @@ const configSchema = z.strictObject({
     .describe(
       "native: libsecp256k1, constant time. noble: JavaScript, whose running time depends on the keys.",
     ),
+  threads: z
+    .int()
+    .min(0)
+    .max(64)
+    .default(0)
+    .describe(
+      "How many threads verify and sign, the signer's own among them; 0 for one on each core, but 5 at most.",
+    ),
   log: z
     .enum(["debug", "info", "warn", "error"])
     .default("info")

@@ -17,10 +17,34 @@ export interface VerifyJob {
   readonly key: Point;
 }
 
+/** With which of the four keys that fit the signature (SEC 1, section 4.1.6) it was made. */
+export interface RecoverableSignature {
+  readonly signature: Signature;
+  /** 0 to 3: the id that `recover` wants. */
+  readonly recovery: number;
+}
+
+/** A BIP340 signature. `digest` is its message. Deterministic: `aux` is part of the job. */
+export interface SchnorrJob {
+  readonly digest: Uint8Array;
+  readonly key: Secret;
+  /** 32 bytes (BIP340, "Default Signing"). */
+  readonly aux: Uint8Array;
+}
+
+export interface SchnorrVerifyJob {
+  readonly digest: Uint8Array;
+  /** 64 bytes. */
+  readonly signature: Uint8Array;
+  /** 32 bytes: x alone. */
+  readonly key: Uint8Array;
+}
+
 /**
  * secp256k1 as the rest of the house needs it. Every backend gives the same bytes for the same job.
- * Bytes from outside are safe to pass, of any value and length: `isPoint`, `isSecret` and `verify` answer false, the
- * others throw `Malformed`; so does `verify` for a digest that has not 32 bytes, because digests are made here. A
+ * Bytes from outside are safe to pass, of any value and length: `isPoint`, `isSecret`, `verify` and
+ * `verifySchnorr` answer false and `recover` undefined, the others throw `Malformed`; so do all for a digest that has
+ * not 32 bytes, because digests are made here. A
  * tweak of zero or not below the order of the group is refused, and so is a result that is zero or infinity.
  */
 export interface Curve {
@@ -39,9 +63,23 @@ export interface Curve {
   addSecret(secret: Secret, tweak: Uint8Array): Secret;
   /** (s * t) mod n. */
   multiplySecret(secret: Secret, tweak: Uint8Array): Secret;
+  /** SHA256 of s*P compressed (BOLT 8, "Handshake State"; BOLT 4, "Shared Secret"). */
+  ecdh(secret: Secret, point: Point): Secret;
   sign(job: SignJob): Signature;
+  /** The signature of `sign`. */
+  signRecoverable(job: SignJob): RecoverableSignature;
   /** Refuses high s. */
   verify(job: VerifyJob): boolean;
+  /** The key that made an ECDSA signature (SEC 1, section 4.1.6), of high s too; undefined where there is none. */
+  recover(digest: Uint8Array, signature: Uint8Array, recoveryId: number): Point | undefined;
+  /** 32 bytes: x of the public key (BIP340). */
+  publicKeyX(secret: Secret): Uint8Array;
+  signSchnorr(job: SchnorrJob): Uint8Array;
+  verifySchnorr(job: SchnorrVerifyJob): boolean;
+  /** Of lift_x(x) + t*G, the x and whether y is odd (BIP341, "taproot_tweak_pubkey"); variable time. */
+  tweakX(x: Uint8Array, tweak: Uint8Array): { readonly x: Uint8Array; readonly parity: 0 | 1 };
+  /** The secret behind `tweakX` (BIP341, "taproot_tweak_seckey"). */
+  tweakSecret(secret: Secret, tweak: Uint8Array): Secret;
   signBatch(jobs: readonly SignJob[]): readonly Signature[];
   verifyBatch(jobs: readonly VerifyJob[]): readonly boolean[];
 }

@@ -1,5 +1,6 @@
 import { type Arithmetic, checked } from "./checked.ts";
 import type { Curve } from "./curve.ts";
+import { type Schnorr, schnorrOver } from "./schnorr.ts";
 
 type Bindings = typeof import("secp256k1/bindings.js");
 
@@ -7,11 +8,13 @@ type Bindings = typeof import("secp256k1/bindings.js");
 const refusals: ReadonlySet<string> = new Set([
   "Private Key is invalid",
   "Public Key could not be parsed",
+  "Public key could not be recover",
   "Signature could not be parsed",
   "The nonce generation function failed, or the private key was invalid",
   "The sum of the public keys is not valid",
   "The tweak was out of range or equal to zero",
   "The tweak was out of range or the resulted private key is invalid",
+  "Scalar was invalid (zero or overflow)",
 ]);
 
 const answer = <T>(ask: () => T): T | undefined => {
@@ -25,7 +28,7 @@ const answer = <T>(ask: () => T): T | undefined => {
 
 const plain = {};
 
-const over = (bindings: Bindings): Arithmetic => ({
+const over = (bindings: Bindings): Omit<Arithmetic, keyof Schnorr> => ({
   name: "native",
   constantTime: true,
   isPoint: (key) => bindings.publicKeyVerify(key),
@@ -36,10 +39,13 @@ const over = (bindings: Bindings): Arithmetic => ({
   add: (a, b) => answer(() => bindings.publicKeyCombine([a, b], true)),
   addSecret: (secret, tweak) => answer(() => bindings.privateKeyTweakAdd(secret, tweak)) !== undefined,
   multiplySecret: (secret, tweak) => answer(() => bindings.privateKeyTweakMul(secret, tweak)) !== undefined,
+  ecdh: (secret, key, into) => answer(() => bindings.ecdh(key, secret, plain, into)) !== undefined,
   sign: (digest, secret, extra, into) =>
-    answer(() => bindings.ecdsaSign(digest, secret, extra === undefined ? plain : { data: extra }, into)) !==
-    undefined,
+    answer(() => bindings.ecdsaSign(digest, secret, extra === undefined ? plain : { data: extra }, into))
+      ?.recid,
   verify: (digest, signature, key) => answer(() => bindings.ecdsaVerify(signature, digest, key)) ?? false,
+  recover: (digest, signature, recoveryId) =>
+    answer(() => bindings.ecdsaRecover(signature, recoveryId, digest, true)),
 });
 
 /** libsecp256k1, constant time in its secrets. Throws, and never falls back to another backend, where it is missing. */
@@ -56,5 +62,6 @@ export const loadNative = async (): Promise<Curve> => {
     );
   }
   bindings.contextRandomize(crypto.getRandomValues(new Uint8Array(32)));
-  return checked(over(bindings));
+  const arithmetic = over(bindings);
+  return checked({ ...arithmetic, ...schnorrOver(arithmetic) });
 };

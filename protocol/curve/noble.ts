@@ -1,6 +1,18 @@
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
-import { etc, getPublicKey, hashes, Point, sign, utils, verify } from "@noble/secp256k1";
+import {
+  etc,
+  getPublicKey,
+  getSharedSecret,
+  hashes,
+  Point,
+  recoverPublicKey,
+  schnorr,
+  sign,
+  utils,
+  verify,
+} from "@noble/secp256k1";
+import { concat } from "../bytes.ts";
 import { type Arithmetic, checked } from "./checked.ts";
 import type { Curve } from "./curve.ts";
 
@@ -58,16 +70,44 @@ const arithmetic: Arithmetic = {
     const by = tweakOf(tweak);
     return by !== undefined && changed(secret, etc.mod(etc.bytesToNumberBE(secret) * by, order));
   },
-  sign: (digest, secret, extra, into) => {
-    if (!utils.isValidSecretKey(secret)) return false;
-    into.set(sign(digest, secret, { prehash: false, lowS: true, extraEntropy: extra ?? false }));
+  ecdh: (secret, key, into) => {
+    if (!utils.isValidSecretKey(secret) || pointOf(key) === undefined) return false;
+    const product = getSharedSecret(secret, key, true);
+    into.set(sha256(product));
+    product.fill(0);
     return true;
   },
+  sign: (digest, secret, extra, into) => {
+    if (!utils.isValidSecretKey(secret)) return undefined;
+    const options = {
+      prehash: false,
+      lowS: true,
+      extraEntropy: extra ?? false,
+      format: "recovered",
+    } as const;
+    const recovered = sign(digest, secret, options);
+    into.set(recovered.subarray(1));
+    return recovered[0];
+  },
   verify: (digest, signature, key) => verify(signature, digest, key, { prehash: false, lowS: true }),
+  recover: (digest, signature, recovery) => {
+    try {
+      return recoverPublicKey(concat(Uint8Array.of(recovery), signature), digest, { prehash: false });
+    } catch {
+      return undefined;
+    }
+  },
+  signSchnorr: (message, secret, aux, into) => {
+    if (!utils.isValidSecretKey(secret)) return false;
+    into.set(schnorr.sign(message, secret, aux));
+    return true;
+  },
+  verifySchnorr: (message, signature, x) => schnorr.verify(signature, message, x),
 };
 
 /** The portable backend, and the oracle that the native one is tested against. BigInt is not constant time. */
 export const nobleCurve = (): Curve => {
   hashes.hmacSha256 = (key, message) => hmac(sha256, key, message);
+  hashes.sha256 = sha256;
   return checked(arithmetic);
 };

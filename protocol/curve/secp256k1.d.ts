@@ -24,6 +24,19 @@ declare module "secp256k1/bindings.js" {
       output: Uint8Array,
     ): { readonly signature: Uint8Array; readonly recid: number };
     ecdsaVerify(signature: Uint8Array, digest: Uint8Array, key: Uint8Array): boolean;
+    /** Without a hash function of one's own it is SHA256 of the compressed point. */
+    ecdh(
+      key: Uint8Array,
+      secret: Uint8Array,
+      options: Readonly<Record<string, never>>,
+      output: Uint8Array,
+    ): Uint8Array;
+    ecdsaRecover(
+      signature: Uint8Array,
+      recoveryId: number,
+      digest: Uint8Array,
+      compressed: boolean,
+    ): Uint8Array;
   }
   const bindings: Bindings;
   export = bindings;

@@ -112,7 +112,7 @@ export const explained = (accounts: Accounts): Facts | undefined => {
 };
 
 /** Alike in everything that a commitment shows. Two HTLCs may be: they are counted. */
-const keyOf = ({ offeredBy, amount, hash, expiry }: Htlc): string =>
+export const keyOf = ({ offeredBy, amount, hash, expiry }: Htlc): string =>
   `${offeredBy} ${amount} ${expiry} ${toHex(hash)}`;
 
 interface Difference {
@@ -216,4 +216,4 @@ export const hull = (a: Interval, b: Interval): Interval => ({
 });
 
 export const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);
-const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);
+export const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);

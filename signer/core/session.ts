@@ -193,8 +193,9 @@ export const openSession = async ({
       // What is built follows from the setup alone, so a channel that is set up need not wait to build.
       const early = liveOf(channelOf(id)) === undefined ? undefined : begin(step, body, id);
       early?.catch(() => {});
-      const hash = contentHash(name, step.essence?.(body) ?? body);
+      // Nothing above can fail, so that nobody's turn comes before it is this one's.
       await before;
+      const hash = contentHash(name, step.essence?.(body) ?? body);
       const work = await (early ?? begin(step, body, id));
       if (broken !== undefined) return { is: "fault", fault: broken };
       const decision = decide(name, body, hash, id, work);
@@ -206,8 +207,6 @@ export const openSession = async ({
         release,
       );
     } finally {
-      // Whatever failed before its turn came must not call up the next one early.
-      await before;
       release();
     }
   };

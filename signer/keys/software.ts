@@ -2,7 +2,7 @@
 
 import { deriveKeySecret } from "../../protocol/bolt/derive.ts";
 import { secretAt } from "../../protocol/bolt/shachain.ts";
-import type { Curve } from "../../protocol/curve/curve.ts";
+import type { Curve, SignJob } from "../../protocol/curve/curve.ts";
 import type { Basepoints } from "../../protocol/operations/fields.ts";
 import { Secret } from "../../protocol/secret.ts";
 import type { ChannelId, CommitmentNumber, Point, Signature } from "../../protocol/units.ts";
@@ -15,6 +15,8 @@ import { closingScripts } from "./wallet.ts";
 export interface SoftwareKeyringOptions extends NativeRoot {
   readonly style: Style;
   readonly curve: Curve;
+  /** Where a batch is signed; by default on the thread that asks. */
+  readonly signBatch?: (jobs: readonly SignJob[]) => Promise<readonly Signature[]>;
 }
 
 export interface SoftwareKeyring extends Keyring {
@@ -36,6 +38,7 @@ export const softwareKeyring = ({
   network,
   nodeIndex,
   curve,
+  signBatch = async (jobs) => curve.signBatch(jobs),
 }: SoftwareKeyringOptions): SoftwareKeyring => {
   const ownSeed = seed.use((bytes) => new Secret(bytes));
   const keys = nativeKeys({ seed: ownSeed, network, nodeIndex }, curve.isSecret);
@@ -46,6 +49,14 @@ export const softwareKeyring = ({
   const using = <T>(secret: Secret, action: (secret: Secret) => T): T => {
     try {
       return action(secret);
+    } finally {
+      secret.wipe();
+    }
+  };
+
+  const usingUntil = async <T>(secret: Secret, action: (secret: Secret) => Promise<T>): Promise<T> => {
+    try {
+      return await action(secret);
     } finally {
       secret.wipe();
     }
@@ -69,18 +80,17 @@ export const softwareKeyring = ({
     using(keys.channel(channel, "funding"), (key) => curve.sign({ digest, key, lowR }));
 
   /** One key serves all HTLCs of a commitment (BOLT 3, "`local_htlcpubkey` Derivation"). */
-  const signHtlcs = (
+  const signHtlcs = async (
     channel: ChannelId,
     point: Point,
     digests: readonly Uint8Array[],
-  ): readonly Signature[] => {
+  ): Promise<readonly Signature[]> => {
     if (digests.length === 0) return [];
     const basepoint = basepointsOf(channel).htlc;
-    return using(keys.channel(channel, "htlc"), (secret) =>
-      using(deriveKeySecret(curve, { secret, basepoint }, point), (key) =>
-        curve.signBatch(digests.map((digest) => ({ digest, key, lowR }))),
-      ),
+    const own = using(keys.channel(channel, "htlc"), (secret) =>
+      deriveKeySecret(curve, { secret, basepoint }, point),
     );
+    return usingUntil(own, (key) => signBatch(digests.map((digest) => ({ digest, key, lowR }))));
   };
 
   /** Not yet revealed, and so as secret as a key. */
@@ -91,12 +101,12 @@ export const softwareKeyring = ({
     return using(secret, curve.publicKey);
   };
 
-  const perform = (job: Job): Signed[Job["kind"]] => {
+  const perform = async (job: Job): Promise<Signed[Job["kind"]]> => {
     switch (job.kind) {
       case "counterpartyCommitment":
         return {
           signature: signWithFunding(job.channel, job.digest),
-          htlcSignatures: signHtlcs(job.channel, job.point, job.htlcDigests),
+          htlcSignatures: await signHtlcs(job.channel, job.point, job.htlcDigests),
         };
       case "holderCommitment":
       case "closing":
@@ -127,7 +137,7 @@ export const softwareKeyring = ({
     // The type of the reply follows from the job's kind, which a switch cannot tell the compiler.
     sign: async <J extends Job>(job: J) => {
       open();
-      return perform(job) as Signed[J["kind"]];
+      return (await perform(job)) as Signed[J["kind"]];
     },
     close: () => {
       closed = true;

@@ -21,6 +21,8 @@ import { SetupError, type SetupProblem } from "../setup-error.ts";
 import { grouped } from "../store/grouped.ts";
 import { openStore } from "../store/sqlite.ts";
 import { type OpenStore, StoreFault, type StoreTrouble } from "../store/store.ts";
+import { curvePool } from "../threads/pool.ts";
+import { workersFor } from "../threads/workers.ts";
 import { openRuntime, type Runtime } from "./runtime.ts";
 
 export interface StartOptions {
@@ -119,6 +121,7 @@ export const startSigner = async ({
     network: config.network,
     nodeIndex: config.node.index,
     curve,
+    signBatch: (jobs) => pool.sign(jobs),
   });
   seed.wipe();
   const node = toHex(keyring.node);
@@ -134,6 +137,7 @@ export const startSigner = async ({
   const report = (error: unknown): void =>
     log.write({ event: "fault", code: (error as Error)?.name ?? "fault", where: faultText(error) });
   const store = await openOwnStore(paths.store);
+  const pool = curvePool({ curve, threads: workersFor(config.threads), report });
   let served: Served | undefined;
   let runtime: Runtime | undefined;
   const close = async (): Promise<void> => {
@@ -141,6 +145,7 @@ export const startSigner = async ({
     if (runtime === undefined) await store.close();
     else await runtime.close();
     keyring.close();
+    await pool.close();
   };
   try {
     runtime = await openRuntime({
@@ -154,7 +159,7 @@ export const startSigner = async ({
       store,
       keyrings: [keyring],
       clock: systemClock,
-      verify: async (jobs) => curve.verifyBatch(jobs),
+      verify: pool.verify,
       report,
     });
     served = await serve({ address: listen, credentials, respond: logged(runtime, log), onFault: report });

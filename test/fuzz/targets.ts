@@ -2,9 +2,15 @@
 
 import type { Target } from "./check.ts";
 import { bitcoinTargets } from "./targets/bitcoin.ts";
+import { chainTargets } from "./targets/chain.ts";
 import { protocolTargets } from "./targets/protocol.ts";
 import { signerTargets } from "./targets/signer.ts";
 
-export const targets: readonly Target[] = [...protocolTargets, ...bitcoinTargets, ...signerTargets];
+export const targets: readonly Target[] = [
+  ...protocolTargets,
+  ...bitcoinTargets,
+  ...chainTargets,
+  ...signerTargets,
+];
 
 export const targetOf = (name: string): Target | undefined => targets.find((one) => one.name === name);

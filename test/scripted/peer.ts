@@ -78,7 +78,8 @@ export const commitmentOf = (
   };
 };
 
-export const peer = (name: string, curve: Curve): Peer => {
+/** Two that differ in `lowR` alone are one peer that signs with other nonces. */
+export const peer = (name: string, curve: Curve, lowR = false): Peer => {
   const label = (what: string) => new Secret(sha256(new TextEncoder().encode(`${name}/${what}`)));
   const secrets = {
     funding: label("funding"),
@@ -96,7 +97,7 @@ export const peer = (name: string, curve: Curve): Peer => {
     htlc: curve.publicKey(secrets.htlc),
   };
   const secret = (number: CommitmentNumber) => secretAt(seed, number);
-  const sign = (digest: Uint8Array, key: Secret) => curve.sign({ digest, key, lowR: false });
+  const sign = (digest: Uint8Array, key: Secret) => curve.sign({ digest, key, lowR });
   return {
     id: curve.publicKey(label("node")),
     basepoints,

@@ -7,7 +7,7 @@ import type { Name, Reply, Request } from "../../protocol/operations/index.ts";
 import type { Outcome, Refusal } from "../../protocol/outcome.ts";
 import { Secret } from "../../protocol/secret.ts";
 import { defaultPolicy, type Policy } from "../../signer/core/policy.ts";
-import type { Store, Verify } from "../../signer/core/ports.ts";
+import type { Keyring, Store, Verify } from "../../signer/core/ports.ts";
 import { openSession, type Session } from "../../signer/core/session.ts";
 import { journal } from "../../signer/journal.ts";
 import { type SoftwareKeyring, softwareKeyring } from "../../signer/keys/software.ts";
@@ -38,6 +38,7 @@ export interface RigOptions {
   readonly tier?: Tier;
   readonly verify?: Verify;
   readonly wrap?: (store: Store) => Store;
+  readonly watch?: (keyring: Keyring) => Keyring;
 }
 
 export const rig = async ({
@@ -46,6 +47,7 @@ export const rig = async ({
   tier = "full",
   verify = async (jobs) => curve.verifyBatch(jobs),
   wrap = (store) => store,
+  watch = (keyring) => keyring,
 }: RigOptions = {}): Promise<Rig> => {
   const store = wrap(grouped(disk.open()));
   const faults: unknown[] = [];
@@ -60,7 +62,7 @@ export const rig = async ({
       software: "countersign test",
     },
     store,
-    keyring,
+    keyring: watch(keyring),
     journal: journal({ now: () => 1_700_000_000_000 }),
     verify,
     report: (error) => faults.push(error),
@@ -84,6 +86,6 @@ export const rig = async ({
       if (result.is === "refusal") return result.refusal;
       throw new Error(`${name} was not refused but ${result.is} ${faults.map(String).join()}`);
     },
-    restart: (changes = policy) => rig({ disk, policy: changes, tier, verify, wrap }),
+    restart: (changes = policy) => rig({ disk, policy: changes, tier, verify, wrap, watch }),
   };
 };

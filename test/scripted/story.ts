@@ -198,7 +198,10 @@ const honest = async (on: Stage, ask: Ask, network: Network): Promise<Request<Na
       const { txid } = commitmentOf(curve, shared, "holder", point, content).commitment;
       return { node, channel, funding, number: content.number, txid };
     }
-    default: {
+    case "sign":
+    case "validate":
+    case "revoke":
+    case "revocation": {
       const told = update(opened, bob, await pointOf(on, number), number, balances, on.preimages)[ask];
       if (told === undefined) throw new RangeError(`commitment ${number} has no ${ask}`);
       return told;

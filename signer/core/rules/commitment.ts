@@ -15,8 +15,9 @@ import {
   type Followed,
   follow,
   hull,
+  keyOf,
   listOf,
-  max,
+  min,
   openingBalance,
   type Succession,
   total,
@@ -105,7 +106,10 @@ export interface SuccessionView extends Succession {
   readonly predecessors: readonly Before[];
 }
 
-/** From no predecessor only the first commitment follows: its own rules fixed what it says. */
+/**
+ * From no predecessor only the first commitment follows: its own rules fixed what it says. Once the number before is
+ * revoked the other side has this one, and it is repeated: nothing is left that another content could be judged by.
+ */
 export const succeed = ({ predecessors, ...next }: SuccessionView): Followed => {
   if (next.content.number === 0n) {
     const opening = openingBalance(next.setup.terms);
@@ -122,7 +126,7 @@ export const succeed = ({ predecessors, ...next }: SuccessionView): Followed => 
       result = {
         is: "borne",
         balance: hull(result.balance, one.balance),
-        charge: result.charge < one.charge ? result.charge : one.charge,
+        charge: min(result.charge, one.charge),
       };
     else if (result.is === "broken") result = one;
   }
@@ -141,27 +145,22 @@ export interface LimitView {
   readonly standing: readonly Content[];
 }
 
-const offeredBy = (content: Content): readonly Htlc[] => by(listOf(content), "holder");
-const offeredCount = (content: Content): bigint => BigInt(offeredBy(content).length);
-const offeredValue = (content: Content): bigint => total(offeredBy(content));
+const offeredIn = (content: Content): readonly Htlc[] => by(listOf(content), "holder");
 
 /** The bound of BOLT 2 on `max_accepted_htlcs`, each way. */
 const maxEachWay = 483;
 
-const above = (
-  { content, standing }: LimitView,
-  figure: (content: Content) => bigint,
-  limit: bigint,
-): bigint | undefined => {
-  const value = figure(content);
-  return value > limit && value > standing.map(figure).reduce(max, 0n) ? value : undefined;
+/** Does it offer an HTLC that no live commitment has? */
+const offersMore = ({ content, standing }: LimitView): boolean => {
+  const known = new Set(standing.flatMap((one) => offeredIn(one).map(keyOf)));
+  return offeredIn(content).some((htlc) => !known.has(keyOf(htlc)));
 };
 
 export const limitRules: readonly Rule<LimitView>[] = [
   rule("commitment-htlc-count-limit", (view) => {
     const { content, policy } = view;
-    const offered = above(view, offeredCount, BigInt(policy.maxOfferedHtlcs));
-    if (offered !== undefined) return { offered, max: policy.maxOfferedHtlcs };
+    const offered = offeredIn(content).length;
+    if (offered > policy.maxOfferedHtlcs && offersMore(view)) return { offered, max: policy.maxOfferedHtlcs };
     for (const side of ["holder", "counterparty"] as const) {
       const count = by(listOf(content), side).length;
       if (count > maxEachWay) return { side, count, max: maxEachWay };
@@ -169,14 +168,16 @@ export const limitRules: readonly Rule<LimitView>[] = [
     return undefined;
   }),
   rule("commitment-htlc-inflight-limit", (view) => {
-    const inFlight = above(view, offeredValue, view.policy.maxOfferedInFlight);
-    return inFlight === undefined ? undefined : { inFlight, max: view.policy.maxOfferedInFlight };
+    const inFlight = total(offeredIn(view.content));
+    const max = view.policy.maxOfferedInFlight;
+    return inFlight > max && offersMore(view) ? { inFlight, max } : undefined;
   }),
-  rule("commitment-fee-range", (view) => {
-    const { setup, policy } = view;
-    if (setup.terms.opener !== "holder") return undefined;
-    const feerate = above(view, (content) => BigInt(content.feerate), BigInt(policy.maxFeerate));
-    return feerate === undefined ? undefined : { feerate, max: policy.maxFeerate };
+  rule("commitment-fee-range", ({ setup, policy, content, standing }) => {
+    const { feerate } = content;
+    const rises = standing.every((one) => feerate > one.feerate);
+    return setup.terms.opener === "holder" && feerate > policy.maxFeerate && rises
+      ? { feerate, max: policy.maxFeerate }
+      : undefined;
   }),
   rule("trimmed-budget", ({ charge, policy }) =>
     charge > policy.maxTrimmed ? { unlisted: charge, max: policy.maxTrimmed } : undefined,

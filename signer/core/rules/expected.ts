@@ -30,13 +30,11 @@ const difference = (told: Tx, own: Tx, anchors: boolean): Difference => {
 };
 
 /** A host may send ten thousand outputs: each is looked at once. */
-const countOf = (tx: Tx): ReadonlyMap<string, number> => {
+const timesOf = (tx: Tx): ((script: Uint8Array) => number) => {
   const counts = new Map<string, number>();
-  for (const { script } of tx.outputs) {
-    const key = toHex(script);
-    counts.set(key, (counts.get(key) ?? 0) + 1);
-  }
-  return counts;
+  const times = (script: Uint8Array): number => counts.get(toHex(script)) ?? 0;
+  for (const { script } of tx.outputs) counts.set(toHex(script), times(script) + 1);
+  return times;
 };
 
 const outputs = (told: Tx, own: Tx, anchors: boolean): Difference => {
@@ -49,11 +47,11 @@ const outputs = (told: Tx, own: Tx, anchors: boolean): Difference => {
     if (expected === anchorValue && value !== anchorValue)
       return ["commitment-anchor-amount", { index, value }];
   }
-  const counts = countOf(told);
-  const wantedCounts = countOf(own);
+  const times = timesOf(told);
+  const timesWanted = timesOf(own);
   for (const { script, value } of own.outputs) {
-    const found = counts.get(toHex(script)) ?? 0;
-    const wanted = wantedCounts.get(toHex(script)) ?? 0;
+    const found = times(script);
+    const wanted = timesWanted(script);
     if (found > wanted) return ["commitment-singular-to-holder", { script, times: found }];
     if (found === 0 && value === anchorValue) return ["commitment-anchor-to-holder", { script }];
     if (found < wanted) return ["commitment-scripts", { missing: script, value }];

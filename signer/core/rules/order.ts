@@ -22,16 +22,10 @@ const notClosed = rule<OrderView>("commitment-not-closed", ({ closing, number })
   closing ? { number } : undefined,
 );
 
-/**
- * Once the number before is revoked, the other side has this one: it repeats, and nothing else is left that another
- * content could be judged by.
- */
 const oneOfFew = (side: "holder" | "counterparty"): Rule<OrderView> =>
   rule("commitment-retry-same", ({ live, number }) => {
     const contents = at<Variant>(live[side].variants, number).length;
-    if (contents >= maxVariants) return { number, contents };
-    const begins = side === "holder" ? live.holder.revealed : live.counterparty.revoked;
-    return number > 0n && number === begins ? { number, revoked: number - 1n } : undefined;
+    return contents >= maxVariants ? { number, contents } : undefined;
   });
 
 export const signCounterpartyOrder: readonly Rule<OrderView & { readonly point: Point }>[] = [

@@ -9,6 +9,9 @@ import type { Point, Signature } from "../../protocol/units.ts";
 
 export type Work = "sign" | "verify";
 
+/** Of the memory that the main thread shares with each worker for as long as both live. */
+export const words = { stop: 0, native: 1, count: 2 } as const;
+
 /** Sent to a worker instead of a batch: it ends when it has nothing more to do. */
 export const leave = "leave";
 

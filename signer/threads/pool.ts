@@ -6,7 +6,7 @@
 import { Worker, type WorkerOptions } from "node:worker_threads";
 import type { Curve, SignJob, VerifyJob } from "../../protocol/curve/curve.ts";
 import { type Signature, signature } from "../../protocol/units.ts";
-import { answers, type Batch, leave, packSign, packVerify, type Shared } from "./batch.ts";
+import { answers, type Batch, leave, packSign, packVerify, type Shared, words } from "./batch.ts";
 import type { Start } from "./worker.ts";
 
 export interface CurvePoolOptions {
@@ -40,7 +40,7 @@ export interface CurvePool {
 /** Below it a worker wakes too late to be of use. */
 const defaultThreshold = 32;
 /** How long the thread that asks waits for chunks that others hold, each of half a millisecond. */
-const patience = 5;
+const patience = 2;
 /** Batches that a worker may be behind: what one that is stuck keeps in memory is bounded. */
 const maxOwed = 64;
 /** Workers that fail so often in a row and never answer will not do better the next time. */
@@ -49,11 +49,15 @@ const maxFailures = 5;
 /** How long the end waits for workers that are in the middle of a chunk, or stuck. */
 const goodbye = 2_000;
 
+/** And how long an exit without an end waits for each of them to be out of native code. */
+const calmAfter = 500;
+
 /** The owner's number of the thread that asks; the workers count up from it. */
 const self = 1;
 
 interface Member {
   readonly worker: Worker;
+  readonly state: Int32Array;
   /** Since when it owes an answer. */
   busySince: number | undefined;
   owes: number;
@@ -87,12 +91,12 @@ export const curvePool = ({
   };
 
   /** Undefined where Node's permissions forbid threads, or the system has no more of them. */
-  const startWorker = (): Worker | undefined => {
+  const startWorker = (state: Int32Array<SharedArrayBuffer>): Worker | undefined => {
     try {
       // Its options are this process's own, which the signer has judged; given here, they would be parsed anew.
       return start(ownWorker(), {
         name: "curve",
-        workerData: { curve: curve.name, owner: ++owners } satisfies Start,
+        workerData: { curve: curve.name, owner: ++owners, state: state.buffer } satisfies Start,
         resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 16, stackSizeMb: 4 },
       });
     } catch (error) {
@@ -102,9 +106,12 @@ export const curvePool = ({
   };
 
   const hire = (): void => {
-    const worker = startWorker();
+    const state = new Int32Array(new SharedArrayBuffer(words.count * 4));
+    // It begins with the loading of the add-on.
+    state[words.native] = 1;
+    const worker = startWorker(state);
     if (worker === undefined) return;
-    const member: Member = { worker, busySince: undefined, owes: 0 };
+    const member: Member = { worker, state, busySince: undefined, owes: 0 };
     members.add(member);
     worker.on("message", () => {
       failures = 0;
@@ -198,7 +205,14 @@ export const curvePool = ({
 
   const inline = (jobs: readonly unknown[]): boolean => jobs.length < threshold || members.size === 0;
 
+  /** Node ends the workers with the process: see `abandon` for what that does to one in native code. */
+  const calm = (): void => {
+    for (const { state } of members) Atomics.store(state, words.stop, 1);
+    for (const { state } of members) Atomics.wait(state, words.native, 1, calmAfter);
+  };
+
   for (let i = 0; i < threads; i++) hire();
+  process.on("exit", calm);
   return {
     workers: () => members.size,
     verify,
@@ -215,6 +229,7 @@ export const curvePool = ({
       const timer = setTimeout(resolve, goodbye);
       await Promise.race([Promise.all(left), late]);
       clearTimeout(timer);
+      process.off("exit", calm);
     },
   };
 };

@@ -1,4 +1,7 @@
-/** A hardened process with a pool: told by a line on stdin, it says what its workers are like. */
+/**
+ * A hardened process with a pool: told by a line on stdin, it says what its workers are like. With the argument `exits`
+ * it ends in the middle of a batch instead.
+ */
 
 import { url } from "node:inspector";
 import { loadNative } from "../../protocol/curve/index.ts";
@@ -8,7 +11,18 @@ import { curvePool } from "../../signer/threads/pool.ts";
 
 harden();
 const curve = await loadNative();
-const pool = curvePool({ curve, threads: 2, threshold: 1 });
+let signed = 0;
+const pool = curvePool({
+  curve: {
+    ...curve,
+    sign: (job) => {
+      if (process.argv[2] === "exits" && ++signed > 20) process.exit(7);
+      return curve.sign(job);
+    },
+  },
+  threads: 2,
+  threshold: 1,
+});
 const key = new Secret(new Uint8Array(32).fill(7));
 const jobs = Array.from({ length: 400 }, (_, i) => ({ digest: new Uint8Array(32).fill(i), key, lowR: true }));
 

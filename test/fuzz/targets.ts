@@ -3,6 +3,7 @@
 import type { Target } from "./check.ts";
 import { bitcoinTargets } from "./targets/bitcoin.ts";
 import { chainTargets } from "./targets/chain.ts";
+import { boltTargets } from "./targets/invoices.ts";
 import { protocolTargets } from "./targets/protocol.ts";
 import { signerTargets } from "./targets/signer.ts";
 
@@ -10,6 +11,7 @@ export const targets: readonly Target[] = [
   ...protocolTargets,
   ...bitcoinTargets,
   ...chainTargets,
+  ...boltTargets,
   ...signerTargets,
 ];
 

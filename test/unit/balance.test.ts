@@ -6,6 +6,7 @@ import { unknown } from "../../protocol/codec.ts";
 import type { Htlc, Side, Terms } from "../../protocol/operations/fields.ts";
 import { commitmentNumber, feerate, height, msat, paymentHash, type Sat, sat } from "../../protocol/units.ts";
 import { explained, type Followed, follow, hull, openingBalance, spread } from "../../signer/core/balance.ts";
+import { succeed } from "../../signer/core/rules/commitment.ts";
 import type { Content, Setup } from "../../signer/core/state.ts";
 import { htlcOf, plainTerms } from "../scripted/channel.ts";
 import { type Balances, contentOf, opening } from "../scripted/content.ts";
@@ -279,8 +280,57 @@ describe("one commitment after another", () => {
     }
   });
 
-  test("two ways to the same commitment leave what either says", () => {
-    expect(hull({ low: 3n, high: 5n }, { low: 4n, high: 9n })).toEqual({ low: 3n, high: 9n });
+  describe("after one of several contents", () => {
+    const after = (
+      next: Balances,
+      befores: readonly Balances[],
+      trimmed: "listed" | "unknown" = "listed",
+    ) => {
+      const blind = trimmed === "unknown" ? { trimmed: unknown as typeof unknown } : {};
+      return succeed({
+        owner: "counterparty",
+        setup: setupOf(terms),
+        content: { ...at(next), ...blind },
+        predecessors: befores.map((before) => ({ ...at(before), ...blind, balance: exact(before) })),
+        paid: trimmed === "unknown" ? unknown : new Set(),
+      });
+    };
+    const [more, less] = [having(600_000_999n), having(600_000_500n)];
+
+    test("what either says is possible", () => {
+      expect(hull({ low: 3n, high: 5n }, { low: 4n, high: 9n })).toEqual({ low: 3n, high: 9n });
+      for (const befores of [
+        [more, less],
+        [less, more],
+      ])
+        expect(after(more, befores)).toMatchObject({ balance: { low: 600_000_500n, high: 600_000_999n } });
+    });
+
+    test("one that explains it is enough", () => {
+      const other = having(500_000_000n);
+      for (const befores of [
+        [more, other],
+        [other, more],
+      ])
+        expect(after(more, befores)).toMatchObject({ is: "borne", balance: { low: 600_000_999n } });
+      expect(after(more, [other])).toMatchObject({ is: "broken", rule: "commitment-value-conserved" });
+      expect(after(more, [])).toMatchObject({ is: "broken", rule: "commitment-retry-same" });
+    });
+
+    test("what leaves us unseen is the least that any of them says", () => {
+      const next = having(599_500_000n, [
+        htlcOf("holder", 300_000n, "one"),
+        htlcOf("holder", 200_000n, "two"),
+      ]);
+      const near = having(599_700_000n, [htlcOf("holder", 300_000n, "one")]);
+      for (const befores of [
+        [near, having(600_000_000n)],
+        [having(600_000_000n), near],
+      ]) {
+        const followed = after(next, befores, "unknown");
+        expect(followed.is === "borne" && followed.charge).toBeLessThanOrEqual(200_000n);
+      }
+    });
   });
 });
 

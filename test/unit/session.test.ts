@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { unknown } from "../../protocol/codec.ts";
-import { commitmentNumber, feerate } from "../../protocol/units.ts";
+import { commitmentNumber, feerate, sat } from "../../protocol/units.ts";
 import { defaultPolicy } from "../../signer/core/policy.ts";
 import type { Keyring, Store } from "../../signer/core/ports.ts";
 import { openSession } from "../../signer/core/session.ts";
@@ -134,7 +134,24 @@ describe("a request that comes again", () => {
       const { sign } = await on.at(2n, balances);
       await on.signer.call("signCounterpartyCommitment", sign);
     }
+    // And one that follows from the forgotten content alone.
+    const { sign } = await on.at(2n, remove(add(on.start, offered), offered, "fulfil"), [preimageOf("a")]);
+    await on.signer.call("signCounterpartyCommitment", sign);
   });
+});
+
+test.each(["holder", "counterparty"] as const)("BOLT 2 knows no 484th HTLC of the %s", async (side) => {
+  const value = sat(100_000_000n);
+  const on = await scene({ terms: evenTerms({ value, contribution: value }) });
+  await on.advance(0n, on.start);
+  let now = on.start;
+  for (let i = 0; i < 483; i++) now = add(now, htlcOf(side, 500_000n, `${i}`));
+  const { sign } = await on.at(1n, add(now, htlcOf(side, 500_000n, "one more")));
+  expect((await on.signer.refusal("signCounterpartyCommitment", sign)).rule).toBe(
+    "commitment-htlc-count-limit",
+  );
+  const { sign: full } = await on.at(1n, now);
+  await on.signer.call("signCounterpartyCommitment", full);
 });
 
 describe("a limit that was lowered", () => {

@@ -281,7 +281,7 @@ describe("one commitment after another", () => {
   });
 
   describe("after one of several contents", () => {
-    const after = (
+    const succeeding = (
       next: Balances,
       befores: readonly Balances[],
       trimmed: "listed" | "unknown" = "listed",
@@ -303,7 +303,9 @@ describe("one commitment after another", () => {
         [more, less],
         [less, more],
       ])
-        expect(after(more, befores)).toMatchObject({ balance: { low: 600_000_500n, high: 600_000_999n } });
+        expect(succeeding(more, befores)).toMatchObject({
+          balance: { low: 600_000_500n, high: 600_000_999n },
+        });
     });
 
     test("one that explains it is enough", () => {
@@ -312,9 +314,9 @@ describe("one commitment after another", () => {
         [more, other],
         [other, more],
       ])
-        expect(after(more, befores)).toMatchObject({ is: "borne", balance: { low: 600_000_999n } });
-      expect(after(more, [other])).toMatchObject({ is: "broken", rule: "commitment-value-conserved" });
-      expect(after(more, [])).toMatchObject({ is: "broken", rule: "commitment-retry-same" });
+        expect(succeeding(more, befores)).toMatchObject({ is: "borne", balance: { low: 600_000_999n } });
+      expect(succeeding(more, [other])).toMatchObject({ is: "broken", rule: "commitment-value-conserved" });
+      expect(succeeding(more, [])).toMatchObject({ is: "broken", rule: "commitment-retry-same" });
     });
 
     test("what leaves us unseen is the least that any of them says", () => {
@@ -327,7 +329,7 @@ describe("one commitment after another", () => {
         [near, having(600_000_000n)],
         [having(600_000_000n), near],
       ]) {
-        const followed = after(next, befores, "unknown");
+        const followed = succeeding(next, befores, "unknown");
         expect(followed.is === "borne" && followed.charge).toBeLessThanOrEqual(200_000n);
       }
     });

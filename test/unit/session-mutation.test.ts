@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { commitmentFee } from "../../protocol/bolt/weight.ts";
 import { toHex } from "../../protocol/bytes.ts";
-import { isKnown } from "../../protocol/codec.ts";
+import { isKnown, unknown } from "../../protocol/codec.ts";
 import { sha256 } from "../../protocol/hash.ts";
 import type { Htlc } from "../../protocol/operations/fields.ts";
 import type { AnyRequest, Request } from "../../protocol/operations/index.ts";
@@ -43,11 +43,9 @@ const leaves = ({ terms }: Duplex, said: Commitment, paid: ReadonlySet<string>):
   );
 };
 
-const sameContent = (a: Commitment, b: Commitment): boolean => {
-  const { preimages: _p, expected: _e, ...one } = a;
-  const { preimages: _q, expected: _f, ...other } = b;
-  return isDeepStrictEqual(one, other);
-};
+/** With other proofs the same content may mean another thing: what our balance is where it has no output. */
+const means = (a: Commitment, b: Commitment): boolean =>
+  isDeepStrictEqual({ ...a, expected: unknown }, { ...b, expected: unknown });
 
 describe("a request with one thing changed", () => {
   test("is refused or malformed, and changes nothing; or it takes nothing from us", async () => {
@@ -67,7 +65,7 @@ describe("a request with one thing changed", () => {
           expect(outcome.is).not.toBe("fault");
           if (outcome.is !== "reply") return "go on";
           if (!("htlcs" in body)) return name === "revokeHolderCommitment" ? "go on" : "stop";
-          if (sameContent(changed as Commitment, body as Commitment)) return "go on";
+          if (means(changed as Commitment, body as Commitment)) return "go on";
           // A preimage settles every HTLC of its hash, also those that were left pending.
           const paid = hashesOf(changed as Commitment);
           const owner = name === "signCounterpartyCommitment" ? "counterparty" : "holder";
@@ -82,6 +80,7 @@ describe("a request with one thing changed", () => {
           peer: bob,
           before,
           forgets: false,
+          alike: false,
         });
         expect(signer.faults).toEqual([]);
         // The channel itself goes on after whatever was refused.

@@ -1,6 +1,6 @@
 /** The fields that operations share: each meaning is declared here once. */
 
-import { blob, bool, choice, fixed, list, maybe, message, u16, u32, u64, type ValueOf } from "../codec.ts";
+import { blob, choice, fixed, list, maybe, message, u16, u32, u64, type ValueOf } from "../codec.ts";
 import * as units from "../units.ts";
 
 export const node = fixed("node id", 33, units.point);
@@ -95,5 +95,3 @@ export const commitment = {
   /** The host's own idea of the transaction, to be compared with the rebuild byte for byte. */
   expected: maybe(transaction),
 };
-
-export const flag = bool;

@@ -16,7 +16,7 @@ import { faultText } from "../hardening.ts";
 import { readSeed, seedOf } from "../keys/seed.ts";
 import { softwareKeyring } from "../keys/software.ts";
 import type { Log } from "../log.ts";
-import { readPrivate } from "../private-file.ts";
+import { codeOf, readPrivate } from "../private-file.ts";
 import { SetupError, type SetupProblem } from "../setup-error.ts";
 import { grouped } from "../store/grouped.ts";
 import { openStore } from "../store/sqlite.ts";
@@ -59,11 +59,21 @@ const openOwnStore = async (path: string): Promise<OpenStore> => {
   }
 };
 
+/** Certificates are no secrets: any mode will do. */
+const readCertificate = (path: string): string => {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (codeOf(error) !== "ENOENT") throw error;
+    throw new SetupError("missing", `there is no ${path}`, "Put back what `countersign init` wrote there.");
+  }
+};
+
 const credentialsIn = (directory: string): Credentials => {
   const key = readPrivate(join(directory, "server-key.pem"));
   const credentials: Credentials = {
-    ca: readFileSync(join(directory, "ca.pem"), "utf8"),
-    certificate: readFileSync(join(directory, "server.pem"), "utf8"),
+    ca: readCertificate(join(directory, "ca.pem")),
+    certificate: readCertificate(join(directory, "server.pem")),
     key: new Secret(key),
   };
   key.fill(0);

@@ -157,6 +157,12 @@ describe("a signer in its own process", () => {
     expect(refused.status).toBe(4);
     expect(refused.stderr).toMatch(/store/);
     renameSync(join(home, "elsewhere"), join(dir, "store.sqlite"));
+    const certificate = join(dir, "certificates", "server.pem");
+    renameSync(certificate, join(home, "elsewhere"));
+    const without = countersign("signer", "--dir", dir, "--passphrase-file", pass);
+    expect(without.status).toBe(4);
+    expect(without.stderr).toContain(`there is no ${certificate}`);
+    renameSync(join(home, "elsewhere"), certificate);
     signer = await startSigner();
   });
 

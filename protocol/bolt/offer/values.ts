@@ -1,6 +1,6 @@
 /** What the fields of BOLT 12 hold. Each value has one encoding. */
 
-import { concat, equal } from "../../bytes.ts";
+import { concat } from "../../bytes.ts";
 import type { Curve } from "../../curve/curve.ts";
 import { invalid } from "../../malformed.ts";
 import { type Point, point } from "../../units.ts";
@@ -186,4 +186,3 @@ export const humanName: Value<HumanName> = {
 export const bitcoinChain = Uint8Array.fromHex(
   "6fe28c0ab6f1b372c1a6a246ae63f74f931e8365e15a089c68d6190000000000",
 );
-export const isBitcoin = (chain: Uint8Array): boolean => equal(chain, bitcoinChain);

@@ -11,7 +11,7 @@ import { boundsOf } from "../policy.ts";
 import { judge, refuse } from "../rule.ts";
 import { setupRules } from "../rules/setup.ts";
 import { textOf } from "../rules/table.ts";
-import { type ChannelState, type Live, type Setup, stub } from "../state.ts";
+import type { ChannelState, Live, Setup } from "../state.ts";
 import { type Decision, given, liveOf, noChannel, refused, type Step } from "../step.ts";
 
 const firstPoints: readonly CommitmentNumber[] = [commitmentNumber(0n), commitmentNumber(1n)];
@@ -136,6 +136,3 @@ export const points: Step<"points", undefined> = {
           reply: (known) => ({ points: known.points }),
         },
 };
-
-/** The phase of an id that was given out, but has no record yet. */
-export const givenOut = stub;

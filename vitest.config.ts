@@ -16,6 +16,8 @@ export default defineConfig({
       project("e2e", 120_000),
       project("redteam", 60_000),
       project("crash", 120_000),
+      project("model", 120_000),
+      project("honest", 120_000),
       project("fuzz", 120_000),
     ],
     coverage: { provider: "v8", include: ["signer/core/**"], reporter: ["text"] },

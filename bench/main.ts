@@ -1,11 +1,12 @@
 /** `npm run bench -- SUITE`: measures, and prints a table or JSON. Progress goes to the error stream. */
 
 import { parseArgs } from "node:util";
+import { runChannels } from "./channels.ts";
 import { printTable } from "./print.ts";
 import { runProtocol } from "./protocol.ts";
 import { runSigner } from "./signer.ts";
 
-const suites = { protocol: runProtocol, signer: runSigner } as const;
+const suites = { protocol: runProtocol, signer: runSigner, channels: runChannels } as const;
 type Suite = keyof typeof suites;
 
 const usage = `npm run bench -- SUITE [--json] [--rounds N]
@@ -13,6 +14,7 @@ const usage = `npm run bench -- SUITE [--json] [--rounds N]
 SUITE:
   protocol    one commitment with its HTLCs: keys, building, hashing and curve work, beside the same curve work in C
   signer      an update as the host sees it, signer and all, beside the disk and the curve alone
+  channels    a thousand channels in one signer: operations a second with 1, 64 and 1,000 at work, and memory
 
 Options:
   --json      JSON on the output (npm itself prints two lines before: \`npm run --silent bench\` leaves them out)

@@ -4,11 +4,13 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { printOperations } from "../protocol/operations/markdown.ts";
 import { printProto } from "../protocol/operations/proto.ts";
+import { printPolicyMarkdown } from "../signer/policy-markdown.ts";
 import { printRules } from "../signer/rules-markdown.ts";
 
 const printed: Readonly<Record<string, () => string>> = {
   "protocol/countersign.proto": printProto,
   "docs/operations.md": printOperations,
+  "docs/policy.md": printPolicyMarkdown,
   "docs/rules.md": printRules,
 };
 

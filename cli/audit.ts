@@ -9,6 +9,7 @@ import { type AuditFile, type AuditRecord, readAudit, readRecord, verifyAudit } 
 import { configFile, pathsOf, readConfig } from "../signer/config.ts";
 import { SetupError } from "../signer/setup-error.ts";
 import { StoreFault } from "../signer/store/store.ts";
+import { openWitness, type Witness } from "../signer/witness.ts";
 import { exitCodes } from "./exit.ts";
 import { table } from "./terminal.ts";
 
@@ -28,13 +29,29 @@ const openAudit = ({ dir }: AuditOptions): AuditFile => {
   }
 };
 
+/** Where the chain once ended, as another disk has it. One that can't be read is `countersign witness show`'s to tell. */
+const witnessOf = ({ dir }: AuditOptions): Witness | undefined => {
+  const file = join(resolve(dir), configFile);
+  const path = pathsOf(readConfig(file), file).witness;
+  if (path === undefined) return undefined;
+  const witness = openWitness(path, "look");
+  if ("is" in witness)
+    throw new SetupError("invalid", witness.sentence, `See \`countersign witness show --dir ${dir}\`.`);
+  witness.close();
+  return witness;
+};
+
 const verify = (options: AuditOptions): void => {
+  const witness = witnessOf(options);
   const audit = openAudit(options);
   try {
-    const verdict = verifyAudit({ genesis: audit.genesis, head: audit.head, rows: audit.rows() });
+    const { genesis, head } = audit;
+    const witnessed = witness === undefined ? {} : { witnessed: witness.seen };
+    const verdict = verifyAudit({ genesis, head, rows: audit.rows(), ...witnessed });
+    const beside = witness === undefined ? "" : ` Record ${witness.seen.sequence} is as it was witnessed.`;
     const told =
       verdict.is === "whole"
-        ? `The audit log is whole: ${verdict.records} records, each in its place.`
+        ? `The audit log is whole: ${verdict.records} records, each in its place.${beside}`
         : `The audit log is broken at record ${verdict.sequence}: ${verdict.sentence}.`;
     process.stdout.write(`${options.json ? JSON.stringify(verdict) : told}\n`);
     if (verdict.is === "broken") process.exitCode = exitCodes.fault.code;

@@ -30,6 +30,17 @@ const exits: Readonly<Record<SetupProblem, Exit>> = {
 
 export const exitOf = (problem: SetupProblem): number => exitCodes[exits[problem]].code;
 
+/** The signer answered, and not with what was asked for. */
+export class Unable extends Error {
+  override readonly name = "Unable";
+  readonly exit: Exit;
+
+  constructor(exit: Exit, message: string) {
+    super(message);
+    this.exit = exit;
+  }
+}
+
 /** For `--help`. */
 export const exitTable = (): string =>
   Object.values(exitCodes)

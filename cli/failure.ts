@@ -2,7 +2,7 @@ import { CommanderError } from "commander";
 import { Malformed } from "../protocol/malformed.ts";
 import { faultText } from "../signer/hardening.ts";
 import { SetupError } from "../signer/setup-error.ts";
-import { exitCodes, exitOf } from "./exit.ts";
+import { exitCodes, exitOf, Unable } from "./exit.ts";
 
 export interface Failure {
   readonly code: number;
@@ -17,6 +17,8 @@ export const failureOf = (error: unknown): Failure => {
     const remedy = error.remedy === "" ? "" : `\n${error.remedy}`;
     return { code: exitOf(error.problem), text: `countersign: ${error.message}${remedy}` };
   }
+  if (error instanceof Unable)
+    return { code: exitCodes[error.exit].code, text: `countersign: ${error.message}` };
   if (error instanceof Malformed)
     return { code: exitCodes.invalid.code, text: `countersign: ${error.message}` };
   // Commander has printed the help or the reason itself.

@@ -1,7 +1,7 @@
 /** A signer's directory: built beside its place and renamed into it, so that it is there whole or not at all. */
 
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { toHex } from "../protocol/bytes.ts";
 import type { Curve } from "../protocol/curve/curve.ts";
@@ -16,15 +16,19 @@ import {
   issueClient,
   issueServer,
 } from "../signer/certificates.ts";
-import { type Config, configFile, printAddress, printConfig } from "../signer/config.ts";
-import { packNode } from "../signer/core/records.ts";
+import { systemClock } from "../signer/clock.ts";
+import { type Config, configFile, defaultAdmin, printAddress, printConfig } from "../signer/config.ts";
+import { packNode } from "../signer/core/node-records.ts";
 import { nodeKey } from "../signer/core/session.ts";
+import { freshNode } from "../signer/core/state.ts";
 import { writeSealed } from "../signer/keys/sealed.ts";
 import { type Seed, seedOf, writeSeed } from "../signer/keys/seed.ts";
 import { softwareKeyring } from "../signer/keys/software.ts";
 import { codeOf, createFile, syncDirectory } from "../signer/private-file.ts";
 import { SetupError } from "../signer/setup-error.ts";
 import { createStore, openStore } from "../signer/store/sqlite.ts";
+import { seenOf } from "../signer/store/witnessed.ts";
+import { createWitness } from "../signer/witness.ts";
 
 export interface HomePlan {
   readonly dir: string;
@@ -42,6 +46,8 @@ export interface HomePlan {
   readonly restored: boolean;
   readonly passphrase: Secret;
   readonly workFactor: number;
+  /** Where the store's version is kept a second time; on another disk, if it is to be worth anything. */
+  readonly witness?: string;
   /** Milliseconds since 1970. */
   readonly now: number;
 }
@@ -56,6 +62,7 @@ export interface Home {
   readonly seed: string;
   /** To be copied to the machine of the host, and deleted here. */
   readonly host: string;
+  readonly witness?: string;
 }
 
 const nodeIndex = 0;
@@ -108,6 +115,13 @@ const listed = (dir: string): readonly string[] | undefined => {
   }
 };
 
+export const checkWitnessPlace = (path: string): void => {
+  if (statSync(path, { throwIfNoEntry: false }) !== undefined)
+    throw new SetupError("exists", `${path} exists already, and nothing is ever written over it`);
+  if (statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw new SetupError("missing", `there is no directory ${dirname(path)} for the witness`);
+};
+
 /** Before a person is asked for anything. An empty directory may be there. */
 export const checkPlace = (dir: string): void => {
   const found = listed(dir);
@@ -128,19 +142,23 @@ export const checkPlace = (dir: string): void => {
     throw new SetupError("missing", `there is no directory ${dirname(dir)} to put ${basename(dir)} into`);
 };
 
-const configOf = ({ network, tier, listen, curve }: HomePlan, node: string): Config => ({
+const configOf = ({ network, tier, listen, curve, witness }: HomePlan, node: string): Config => ({
   schema: 1,
   network,
   tier,
   listen: printAddress(listen),
   seed: "seed.age",
   store: "store.sqlite",
+  ...(witness === undefined ? {} : { witness }),
   certificates: "certificates",
+  admin: defaultAdmin,
   curve: curve.name,
   threads: 0,
   log: "info",
   dumps: "refuse",
   node: { index: nodeIndex, id: node },
+  // Named, so that a person sees which it is and what to change; test coins are treated as if they were money.
+  policy: { preset: network === "regtest" ? "regtest" : "mainnet-default" },
 });
 
 /**
@@ -149,7 +167,7 @@ const configOf = ({ network, tier, listen, curve }: HomePlan, node: string): Con
  */
 const skipChannels = async ({ now }: HomePlan, path: string, node: NodeId): Promise<void> => {
   const store = await openStore({ path });
-  const bytes = packNode({ nextChannel: channelId(BigInt(Math.floor(now / 1000))) });
+  const bytes = packNode({ ...freshNode, nextChannel: channelId(BigInt(Math.floor(now / 1000))) });
   await store.commit({ epoch: store.epoch, writes: [{ key: nodeKey(node), was: 0, bytes }], audit: [] });
   await store.close();
 };
@@ -192,6 +210,15 @@ const write = async (plan: HomePlan, at: string, id: NodeId, issued: Issued): Pr
   createFile(join(at, configFile), printConfig(configOf(plan, node)));
 };
 
+const createWitnessOf = async (path: string, store: string): Promise<void> => {
+  const opened = await openStore({ path: store });
+  try {
+    createWitness(path, seenOf(opened, systemClock));
+  } finally {
+    await opened.close();
+  }
+};
+
 /** rename(2) replaces an empty directory and nothing else. */
 const moveInto = (from: string, to: string): void => {
   try {
@@ -226,12 +253,21 @@ export const createHome = async (plan: HomePlan): Promise<Home> => {
   const node = toHex(id);
   const issued = issueAll(id, plan);
   const unfinished = unfinishedOf(dir);
+  const { witness } = plan;
+  if (witness !== undefined) checkWitnessPlace(witness);
   mkdirSync(unfinished, { mode: 0o700 });
+  let witnessed = false;
   try {
     await write(plan, unfinished, id, issued);
+    if (witness !== undefined) {
+      await createWitnessOf(witness, join(unfinished, "store.sqlite"));
+      witnessed = true;
+    }
     moveInto(unfinished, dir);
   } catch (error) {
     rmSync(unfinished, { recursive: true, force: true });
+    // Only what this call made: it knows a store that is gone again.
+    if (witness !== undefined && witnessed) rmSync(witness, { force: true });
     throw error;
   } finally {
     for (const { key } of Object.values(issued)) key.wipe();
@@ -246,5 +282,6 @@ export const createHome = async (plan: HomePlan): Promise<Home> => {
     config: join(dir, configFile),
     seed: join(dir, "seed.age"),
     host: join(dir, "host"),
+    ...(witness === undefined ? {} : { witness }),
   };
 };

@@ -13,7 +13,8 @@ import { fullWorkFactor, passphraseFrom } from "../signer/keys/sealed.ts";
 import { entropyOf, newEntropy, wordsOf } from "../signer/keys/seed.ts";
 import { readPrivate } from "../signer/private-file.ts";
 import { SetupError } from "../signer/setup-error.ts";
-import { checkPlace, createHome, type Home } from "./home.ts";
+import { onOneDisk } from "../signer/witness.ts";
+import { checkPlace, checkWitnessPlace, createHome, type Home } from "./home.ts";
 import { openTerminal, type Terminal, table } from "./terminal.ts";
 
 export interface InitOptions {
@@ -27,6 +28,7 @@ export interface InitOptions {
   readonly passphraseFile?: string;
   /** A file, `-`, or true for a question. */
   readonly restore?: string | true;
+  readonly witness?: string;
   readonly json?: true;
 }
 
@@ -165,6 +167,8 @@ export const init = async (options: InitOptions, world: InitWorld): Promise<Home
   checkOptions(options, terminal.interactive);
   const addresses = addressesOf(options);
   checkPlace(dir);
+  const witness = options.witness === undefined ? {} : { witness: resolve(options.witness) };
+  if (witness.witness !== undefined) checkWitnessPlace(witness.witness);
   const curve = await openCurve(options.curve);
 
   const entropy = restore === undefined ? newEntropy(world.random) : await restored(restore, world);
@@ -186,6 +190,7 @@ export const init = async (options: InitOptions, world: InitWorld): Promise<Home
     curve,
     seed: { style: "native", entropy },
     restored: restore !== undefined,
+    ...witness,
     passphrase,
     // Money on regtest has no worth, and its tests start many signers.
     workFactor: network === "regtest" ? 12 : fullWorkFactor,
@@ -212,9 +217,15 @@ const summary = (home: Home, { yes, restore }: InitOptions): string => {
       ["network", home.network],
       ["tier", home.tier],
       ["address", home.address],
+      ...(home.witness === undefined ? [] : [["witness", home.witness]]),
     ]),
     "",
     backup,
+    ...(home.witness === undefined || !onOneDisk(home.witness, home.dir)
+      ? []
+      : [
+          `The witness ${home.witness} is on the same disk as the store: what puts the one back may put the other back.`,
+        ]),
     `Copy ${home.host} to the node's machine, and delete it here: its key lets a host in.`,
   ].join("\n");
 };
@@ -239,6 +250,10 @@ export const registerInit = (program: Command): void => {
     .option(
       "--passphrase-file <file>",
       "the seed's passphrase: in a file that nobody else may read, or the input (-)",
+    )
+    .option(
+      "--witness <file>",
+      "keep the store's version a second time, on another disk: an older copy is then noticed",
     )
     .option("--yes", "ask nothing, and show no words: the sealed seed is then the only backup")
     .option("--json", "print the result as JSON")

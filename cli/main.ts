@@ -1,15 +1,29 @@
 import "./hardened.ts";
 
 import { Command } from "commander";
+import { registerAllowlist } from "./allowlist.ts";
+import { registerApprovals } from "./approvals.ts";
 import { registerAudit } from "./audit.ts";
 import { exitCodes, exitTable } from "./exit.ts";
 import { failureOf } from "./failure.ts";
 import { registerInit } from "./init.ts";
+import { registerPolicy } from "./policy.ts";
 import { registerSigner } from "./signer.ts";
+import { registerStatus } from "./status.ts";
 import { version } from "./version.ts";
+import { registerWitness } from "./witness.ts";
 
 /** Every command, in the order of `--help`. */
-const commands: readonly ((program: Command) => void)[] = [registerInit, registerSigner, registerAudit];
+const commands: readonly ((program: Command) => void)[] = [
+  registerInit,
+  registerSigner,
+  registerAudit,
+  registerWitness,
+  registerApprovals,
+  registerAllowlist,
+  registerStatus,
+  registerPolicy,
+];
 
 // Whoever read the first lines and left, as `head` does, is no fault.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {

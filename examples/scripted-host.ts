@@ -6,7 +6,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { connectTo, Refused, readBundle, signerClient } from "countersign/host";
 import { openCurve, sat, toHex } from "countersign/protocol";
-import { add, htlcOf, open, plainTerms, start, update } from "../test/scripted/channel.ts";
+import { add, htlcOf, keysendOf, open, plainTerms, start, update } from "../test/scripted/channel.ts";
 import { peer } from "../test/scripted/peer.ts";
 
 const bundle = readBundle(process.argv[2] ?? "signer/host");
@@ -28,12 +28,27 @@ await signer.call("validateHolderCommitment", first.validate);
 const { signature } = await signer.call("signCounterpartyCommitment", first.sign);
 console.log(`signed commitment 0: ${toHex(signature)}`);
 
-const paying = add(start(terms), htlcOf("holder", 50_000_000n, "an invoice"));
+const payment = htlcOf("holder", 50_000_000n, "a payment");
+const { standing } = await signer.call("proposePayment", keysendOf(node, payment));
+console.log(`a payment of ${payment.amount} msat is ${standing}`);
+const paying = add(start(terms), payment);
 const second = update(channel, bob, channel.points[1] as never, 1n, paying);
 const { htlcSignatures } = await signer.call("signCounterpartyCommitment", second.sign);
 await signer.call("validateHolderCommitment", second.validate);
 if (second.revoke !== undefined) await signer.call("revokeHolderCommitment", second.revoke);
 console.log(`signed commitment 1 with ${htlcSignatures.length} HTLC, and gave up commitment 0`);
+
+const stranger = update(
+  channel,
+  bob,
+  channel.points[0] as never,
+  2n,
+  add(paying, htlcOf("holder", 1_000n, "unproposed")),
+);
+await signer.call("signCounterpartyCommitment", stranger.sign).catch((error: unknown) => {
+  if (error instanceof Refused) console.log(`another payment ${error.message}`);
+  else throw error;
+});
 
 const theft = { ...second.sign, toHolder: sat(0n), toCounterparty: sat(second.sign.toHolder) };
 await signer.call("signCounterpartyCommitment", theft).catch((error: unknown) => {

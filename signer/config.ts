@@ -5,12 +5,15 @@ import { stringify } from "smol-toml";
 import { z } from "zod";
 import type { Network, Tier } from "../protocol/operations/fields.ts";
 import type { TcpAddress } from "../protocol/wire/address.ts";
+import { chainOf, chainTable } from "./chain-config.ts";
+import type { ChainSettings } from "./core/chain/book.ts";
 import { type Policy, policyTable, readPolicy } from "./core/policy.ts";
 import { maxNodeIndex } from "./keys/native.ts";
 import { readPrivate } from "./private-file.ts";
 import { parseToml, telling } from "./toml.ts";
 
 export const configFile = "countersign.toml";
+export const defaultAdmin = "admin.sock";
 export const defaultListen = "127.0.0.1:7601";
 
 /** Spelled out because the wire's own list is a codec; the types make sure that none is missing or foreign. */
@@ -54,6 +57,14 @@ const configSchema = z.strictObject({
     .describe("Where the host connects to, by mutual TLS."),
   seed: path.default("seed.age").describe("The sealed seed. Paths are relative to this file."),
   store: path.default("store.sqlite").describe("The signer's own knowledge of its channels."),
+  witness: path
+    .optional()
+    .describe(
+      "How far the store has come, on another disk: a store that was put back to an older copy is not signed with.",
+    ),
+  admin: path
+    .default(defaultAdmin)
+    .describe("The socket on which approvals are given and the signer says how it stands."),
   certificates: path
     .default("certificates")
     .describe(
@@ -86,6 +97,7 @@ const configSchema = z.strictObject({
     .record(z.string(), z.unknown())
     .optional()
     .describe("Limits and consents; without a key its default holds. See docs/rules.md."),
+  chain: chainTable.optional().describe("Where blocks come from."),
 });
 
 export type Config = Readonly<z.infer<typeof configSchema>>;
@@ -96,6 +108,10 @@ export const parseConfig = (text: string, file: string): Config => parseToml(con
 export const policyOf = ({ network, policy }: Config, file: string): Policy =>
   telling(policyTable, `${file}, [policy]`, () => readPolicy(network, policy));
 
+/** Undefined: no chain is followed. */
+export const chainSettingsOf = ({ network, chain }: Config, file: string): ChainSettings | undefined =>
+  telling(chainTable, `${file}, [chain]`, () => chainOf(network, chain));
+
 /** Whoever can change it can change the policy, so it is guarded like a key. */
 export const readConfig = (file: string): Config =>
   parseConfig(new TextDecoder().decode(readPrivate(file)), file);
@@ -103,12 +119,20 @@ export const readConfig = (file: string): Config =>
 export interface ConfigPaths {
   readonly seed: string;
   readonly store: string;
+  readonly witness: string | undefined;
   readonly certificates: string;
+  readonly admin: string;
 }
 
-export const pathsOf = ({ seed, store, certificates }: Config, file: string): ConfigPaths => {
+export const pathsOf = ({ seed, store, witness, certificates, admin }: Config, file: string): ConfigPaths => {
   const from = (relative: string): string => resolve(dirname(file), relative);
-  return { seed: from(seed), store: from(store), certificates: from(certificates) };
+  return {
+    seed: from(seed),
+    store: from(store),
+    witness: witness === undefined ? undefined : from(witness),
+    certificates: from(certificates),
+    admin: from(admin),
+  };
 };
 
 type Shape = Readonly<Record<string, z.ZodType>>;
@@ -121,9 +145,11 @@ const printTable = (shape: Shape, values: Readonly<Record<string, unknown>>): st
 
 /** `parseConfig` reads the same from it. */
 export const printConfig = (config: Config): string => {
-  const { node, policy, ...plain } = configSchema.shape;
+  const { node, policy, chain, ...plain } = configSchema.shape;
   const tables = [`# ${node.description}\n[node]\n${printTable(nodeSchema.shape, config.node)}`];
   if (config.policy !== undefined)
     tables.push(`# ${policy.description}\n${stringify({ policy: config.policy })}`);
+  if (config.chain !== undefined)
+    tables.push(`# ${chain.description}\n[chain]\n${printTable(chainTable.shape, config.chain)}`);
   return [printTable(plain, config), ...tables].join("\n");
 };

@@ -50,6 +50,16 @@ export const lines = {
       remedy: "text",
     },
   ),
+  "witness-behind": line(
+    "warn",
+    "The store is further than its witness: the signer ran without it, or an older witness was put back.",
+    { witness: "text", commits: "count" },
+  ),
+  "witness-near": line(
+    "warn",
+    "The witness is on the same disk as the store: what puts the one back may put the other back with it.",
+    { witness: "text" },
+  ),
   answered: line("debug", "A request was answered.", {
     host: "text",
     operation: "text",

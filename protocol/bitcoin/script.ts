@@ -55,6 +55,13 @@ const program = (hash: Uint8Array): Script => {
   return out as Script;
 };
 
+/** An output script that is spent by a witness: a version, and a push of 2 to 40 bytes (BIP 141). */
+export const isWitnessProgram = (script: Script): boolean => {
+  const [version = 0xff, length = 0] = script;
+  const known = version === op[0] || (version >= op[1] && version <= op[16]);
+  return known && length >= 2 && length <= 40 && script.length === 2 + length;
+};
+
 /** The output script that pays to a witness script (BIP 141). */
 export const p2wsh = (witnessScript: Script): Script => program(sha256(witnessScript));
 

@@ -71,5 +71,5 @@ export const buildClosing = ({
 };
 
 /** BOLT 3, "Transaction Output Ordering". */
-const byValueScript = (a: TxOutput, b: TxOutput): number =>
+export const byValueScript = (a: TxOutput, b: TxOutput): number =>
   a.value === b.value ? compare(a.script, b.script) : a.value < b.value ? -1 : 1;

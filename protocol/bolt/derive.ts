@@ -49,9 +49,16 @@ export const deriveRevocationKeySecret = (
   revealed: RevocationSecret,
 ): Secret => {
   const perCommitment = new Secret(revealed);
-  const point = curve.publicKey(perCommitment);
-  const theirs = curve.multiplySecret(perCommitment, tweak(point, basepoint));
-  return theirs.use((bytes) => curve.addSecret(curve.multiplySecret(secret, tweak(basepoint, point)), bytes));
+  const made = [perCommitment];
+  try {
+    const point = curve.publicKey(perCommitment);
+    const theirs = curve.multiplySecret(perCommitment, tweak(point, basepoint));
+    const ours = curve.multiplySecret(secret, tweak(basepoint, point));
+    made.push(theirs, ours);
+    return theirs.use((bytes) => curve.addSecret(ours, bytes));
+  } finally {
+    for (const one of made) one.wipe();
+  }
 };
 
 export interface CommitmentParties {

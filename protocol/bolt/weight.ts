@@ -44,10 +44,13 @@ export type WitnessKind =
   | "htlc-claim-preimage"
   | "htlc-claim-timeout"
   | "htlc-penalty"
-  | "p2wpkh";
+  | "p2wpkh"
+  /** By the key path, with the hash type that takes no byte. */
+  | "p2tr";
 
 /** With its hash type, at its longest. */
 const signature = 73;
+const schnorrSignature = 64;
 const publicKey = 33;
 const preimage = 32;
 
@@ -64,9 +67,10 @@ const stacks: Record<WitnessKind, readonly number[]> = {
   "htlc-claim-timeout": [signature, 0],
   "htlc-penalty": [signature, publicKey],
   p2wpkh: [signature, publicKey],
+  p2tr: [schnorrSignature],
 };
 
-/** Of one input's stack, at its longest; `script` is the witness script, and P2WPKH has none. */
+/** Of one input's stack, at its longest; `script` is the witness script, and what pays to a key has none. */
 export const expectedWitnessWeight = (kind: WitnessKind, script?: Script): number => {
   const items = script === undefined ? stacks[kind] : [...stacks[kind], script.length];
   return items.reduce((sum, length) => sum + sizeLength(length) + length, sizeLength(items.length));

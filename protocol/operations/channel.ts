@@ -1,5 +1,16 @@
-import { list, maybe } from "../codec.ts";
-import { basepoints, channel, node, number, outpoint, point, points, script, terms } from "./fields.ts";
+import { bool, list, maybe } from "../codec.ts";
+import {
+  basepoints,
+  channel,
+  node,
+  number,
+  outpoint,
+  point,
+  points,
+  revocationSecret,
+  script,
+  terms,
+} from "./fields.ts";
 import { operation, ratchet } from "./operation.ts";
 
 export const channelOperations = {
@@ -38,5 +49,17 @@ export const channelOperations = {
     "Answers with the holder's per-commitment points of the numbers asked for; points are public.",
     { channel, numbers: list(number, 64) },
     { points: list(point, 64) },
+  ),
+  checkFutureSecret: operation(
+    0x14,
+    "Says whether a secret is the holder's own of that number, by which a peer proves that our state is behind (BOLT 2).",
+    { channel, number, secret: revocationSecret },
+    { matches: bool },
+  ),
+  forget: ratchet(
+    0x15,
+    "Forgets a channel of which nothing can happen any more: settled on the chain for good, or never funded. Its id stays used.",
+    { channel },
+    {},
   ),
 };

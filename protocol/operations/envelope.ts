@@ -16,9 +16,13 @@ import {
   type Reply,
   type Request,
 } from "./index.ts";
+import type { Role } from "./operation.ts";
 
 /** In the .proto, and in the path of every gRPC method. */
 export const packageName = `countersign.v${protocolVersion}`;
+
+/** Of gRPC: each role has its own. */
+export const serviceOf = (role: Role): string => (role === "host" ? "Signer" : "Admin");
 
 export const requestName = (name: Name): string => `${capital(name)}Request`;
 export const replyName = (name: Name): string => `${capital(name)}Reply`;

@@ -7,16 +7,27 @@ import { concat } from "../bytes.ts";
 import { unpack, type Values } from "../codec.ts";
 import { sha256 } from "../hash.ts";
 import { Malformed } from "../malformed.ts";
+import { adminOperations } from "./admin.ts";
+import { chainOperations } from "./chain.ts";
 import { channelOperations } from "./channel.ts";
 import { closingOperations } from "./closing.ts";
 import { commitmentOperations } from "./commitment.ts";
 import { nodeOperations } from "./node.ts";
+import type { Role } from "./operation.ts";
+import { paymentOperations } from "./payment.ts";
+import { spendOperations } from "./spend.ts";
+import { spliceOperations } from "./splice.ts";
 
 export const operations = {
   ...nodeOperations,
   ...channelOperations,
   ...commitmentOperations,
   ...closingOperations,
+  ...paymentOperations,
+  ...chainOperations,
+  ...adminOperations,
+  ...spliceOperations,
+  ...spendOperations,
 };
 
 /** Appended to, never changed: see `hello`. */
@@ -31,6 +42,8 @@ export type AnyRequest = { readonly [N in Name]: { readonly name: N; readonly bo
 export type AnyReply = { readonly [N in Name]: { readonly name: N; readonly body: Reply<N> } }[Name];
 
 export const names = Object.keys(operations) as readonly Name[];
+export const namesOf = (role: Role): readonly Name[] =>
+  names.filter((name) => operations[name].role === role);
 
 const byNumber = new Map(names.map((name) => [operations[name].number, name]));
 export const nameOf = (number: number): Name => {

@@ -50,10 +50,11 @@ const table = ({ fields }: MessageShape): string => {
 const hexadecimal = (number: number): string => `0x${number.toString(16).padStart(2, "0")}`;
 
 const section = (name: Name): string => {
-  const { number, sentence, ratchet } = operations[name];
+  const { number, sentence, ratchet, role } = operations[name];
   return [
     `### ${name}`,
     `Number ${hexadecimal(number)}. ${sentence}`,
+    ...(role === "admin" ? ["For administrators alone."] : []),
     ratchet
       ? "A ratchet step: the same content is answered with the same bytes, for good."
       : "May be asked again at any time, and is judged anew.",
@@ -86,11 +87,11 @@ const failed = (): readonly string[] =>
 
 const contents = (): string =>
   [
-    "| number | operation | ratchet | |",
-    "|-|-|-|-|",
+    "| number | operation | asked by | ratchet | |",
+    "|-|-|-|-|-|",
     ...ordered.map((name) => {
-      const { number, ratchet, sentence } = operations[name];
-      return `| ${hexadecimal(number)} | ${anchor(name)} | ${ratchet ? "yes" : ""} | ${cell(sentence)} |`;
+      const { number, ratchet, role, sentence } = operations[name];
+      return `| ${hexadecimal(number)} | ${anchor(name)} | ${role} | ${ratchet ? "yes" : ""} | ${cell(sentence)} |`;
     }),
   ].join("\n");
 

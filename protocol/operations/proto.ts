@@ -1,8 +1,9 @@
 /** Prints countersign.proto, for those who come with a generator of their own. */
 
 import type { Shape } from "../codec.ts";
-import { capital, failures, packageName, placeOf, replyName, requestName } from "./envelope.ts";
+import { capital, failures, packageName, placeOf, replyName, requestName, serviceOf } from "./envelope.ts";
 import { operations } from "./index.ts";
+import type { Role } from "./operation.ts";
 import {
   allNamed,
   type ChoiceShape,
@@ -101,8 +102,10 @@ syntax = "proto3";
 package ${packageName};
 `;
 
-const service = (): string =>
-  block("service Signer", [
+const services: Readonly<Record<Role, readonly string[]>> = {
+  host: [
+    "// For the host of a node, which asks for that node alone.",
+    "//",
     "// One long-lived stream: requests are decided in its order, and each answer bears the id of its request.",
     "// After a MalformedRequest the stream ends with INVALID_ARGUMENT.",
     "rpc Converse(stream HostMessage) returns (stream SignerMessage);",
@@ -110,11 +113,23 @@ const service = (): string =>
     "// The same operations, one call each. A Refusal is FAILED_PRECONDITION with the message in the trailer",
     "// countersign-refusal-bin; a MalformedRequest INVALID_ARGUMENT with countersign-malformed-bin; a Fault",
     "// UNAVAILABLE with countersign-fault-bin.",
+  ],
+  admin: [
+    "// For administrators, on a socket of its own; they can ask nothing of the service above, and hosts nothing here.",
+    "rpc Converse(stream HostMessage) returns (stream SignerMessage);",
+  ],
+};
+
+const service = (role: Role): string =>
+  block(`service ${serviceOf(role)}`, [
+    ...services[role],
     "",
-    ...ordered.flatMap((name) => [
-      `// ${operations[name].sentence}`,
-      `rpc ${capital(name)}(${requestName(name)}) returns (${replyName(name)});`,
-    ]),
+    ...ordered
+      .filter((name) => operations[name].role === role)
+      .flatMap((name) => [
+        `// ${operations[name].sentence}`,
+        `rpc ${capital(name)}(${requestName(name)}) returns (${replyName(name)});`,
+      ]),
   ]).replaceAll(/ +$/gm, "");
 
 const hostMessage = (): string =>
@@ -153,7 +168,8 @@ export const printProto = (): string => {
   if (taken !== undefined) throw new TypeError(`${taken.name} is the name of a wrapper`);
   return [
     header,
-    service(),
+    service("host"),
+    service("admin"),
     hostMessage(),
     signerMessage(),
     ...bodies,

@@ -124,8 +124,17 @@ export const bodySize = (shape: MessageShape): number =>
 const enveloped = (shape: MessageShape, place: number): number =>
   tag(1) + varint(all(64)) + tag(place) + delimited(bodySize(shape));
 
+/**
+ * What a transport takes of one message. A spend could bring five hundred transactions beside its own, which no host
+ * may have the signer hold in memory: one that needs more than this spends fewer inputs at a time.
+ */
+const transportLimit = 4 * 1024 * 1024;
+
 /** The largest message that a host, or a signer, can honestly send. */
-export const maxHostMessage = Math.max(...names.map((name) => enveloped(requestShape(name), placeOf(name))));
+export const maxHostMessage = Math.min(
+  transportLimit,
+  Math.max(...names.map((name) => enveloped(requestShape(name), placeOf(name)))),
+);
 export const maxSignerMessage = Math.max(
   ...names.map((name) => enveloped(replyShape(name), placeOf(name))),
   ...failureShapes.map((shape) => enveloped(shape, 4)),

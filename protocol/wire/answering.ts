@@ -142,7 +142,7 @@ export const conversation = ({ line, limits, ...answering }: ConversationOptions
       return;
     }
     const { id, name, body } = request;
-    if (!mayAsk(caller, body.node)) {
+    if (!mayAsk(caller, name, body.node)) {
       finish("denied");
       return;
     }
@@ -178,7 +178,7 @@ export const answerOne = async (answering: Answering, name: Name, bytes: Uint8Ar
     if (error instanceof Malformed) return { is: "malformed", malformed: malformedOf(error) };
     throw error;
   }
-  if (!mayAsk(answering.caller, request.body.node)) return { is: "denied" };
+  if (!mayAsk(answering.caller, name, request.body.node)) return { is: "denied" };
   const outcome = await outcomeOf(answering, request);
   if (outcome.is !== "reply") return outcome;
   try {

@@ -2,10 +2,12 @@
 
 import type { PeerCertificate } from "node:tls";
 import { equal, fromHex, toHex } from "../bytes.ts";
+import { type Name, operations } from "../operations/index.ts";
+import type { Role } from "../operations/operation.ts";
 import { type NodeId, point } from "../units.ts";
 
 export type Caller = { readonly role: "host"; readonly node: NodeId } | { readonly role: "admin" };
-export type Role = Caller["role"];
+export type { Role };
 
 export const roleUri = (caller: Caller): string => {
   switch (caller.role) {
@@ -32,9 +34,9 @@ export const callerOfCertificate = (
   return names?.startsWith("URI:") === true ? callerOf(names.slice("URI:".length)) : undefined;
 };
 
-/** A host asks for its own node; what an administrator may ask is not a matter of nodes. */
-export const mayAsk = (caller: Caller, node: NodeId): boolean =>
-  caller.role === "admin" || equal(caller.node, node);
+/** Each role has operations of its own. A host asks for its own node alone, an administrator for every one. */
+export const mayAsk = (caller: Caller, name: Name, node: NodeId): boolean =>
+  operations[name].role === caller.role && (caller.role === "admin" || equal(caller.node, node));
 
 /** For counting what one caller takes up. */
 export const callerKey = (caller: Caller): string => roleUri(caller);

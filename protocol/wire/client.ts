@@ -7,8 +7,9 @@ import { decodeFailure, decodeReplyBody, encodeRequestBody } from "../operations
 import type { Name, Request } from "../operations/index.ts";
 import { maxHostMessage, maxSignerMessage } from "../operations/shapes.ts";
 import type { Outcome } from "../outcome.ts";
-import type { Address, Credentials, TcpAddress, UnixAddress } from "./address.ts";
+import type { Address, Credentials, UnixAddress } from "./address.ts";
 import { exchange, orGivenUp } from "./asking.ts";
+import type { Role } from "./caller.ts";
 import { type CallOptions, type Connection, Disconnected, type Why } from "./connection.ts";
 import { defaultLimits } from "./limits.ts";
 import { asBuffer, asBytes, conversePath, pathOf, trailers } from "./service.ts";
@@ -18,7 +19,9 @@ export type ConnectOptions = {
   readonly timeoutMs?: number;
   readonly keepaliveMs?: number;
   readonly keepaliveTimeoutMs?: number;
-} & ({ readonly address: TcpAddress; readonly credentials: Credentials } | { readonly address: UnixAddress });
+  /** What this side is; its certificate has to say the same. A host, where nothing is given. */
+  readonly role?: Role;
+} & ({ readonly address: Address; readonly credentials: Credentials } | { readonly address: UnixAddress });
 
 const target = (address: Address): string => {
   if ("path" in address) return `unix:${address.path}`;
@@ -33,13 +36,16 @@ const target = (address: Address): string => {
   }
 };
 
-const channelCredentials = ({ host }: TcpAddress, { ca, certificate, key }: Credentials) =>
+/** A signer's certificate names `localhost`; on a socket no other name leads to it. */
+const nameOf = (address: Address): string => ("path" in address ? "localhost" : address.host);
+
+const channelCredentials = (address: Address, { ca, certificate, key }: Credentials) =>
   grpc.credentials.createFromSecureContext(
     key.use((bytes) =>
       createSecureContext({ ca, cert: certificate, key: Buffer.from(bytes), minVersion: "TLSv1.3" }),
     ),
     // The address that was asked for, whatever name the handshake gives.
-    { checkServerIdentity: (_, peer) => checkServerIdentity(host, peer) },
+    { checkServerIdentity: (_, peer) => checkServerIdentity(nameOf(address), peer) },
   );
 
 const openClient = (options: ConnectOptions): grpc.Client => {
@@ -58,8 +64,8 @@ const openClient = (options: ConnectOptions): grpc.Client => {
     "grpc.enable_retries": 0,
     "grpc.enable_http_proxy": 0,
     "grpc.service_config_disable_resolution": 1,
-    // An IP address is no server name (RFC 6066 section 3).
-    ...("host" in options.address && isIP(options.address.host) !== 0
+    // An IP address is no server name (RFC 6066 section 3), and neither is a path.
+    ...("path" in options.address || isIP(options.address.host) !== 0
       ? { "grpc.ssl_target_name_override": "localhost" }
       : {}),
   });
@@ -145,7 +151,11 @@ const spoken = (address: Address): string =>
 export const connect = async (options: ConnectOptions): Promise<Connection> => {
   await knock(options);
   const client = openClient(options);
-  const stream = client.makeBidiStreamRequest<Buffer, Buffer>(conversePath, asBytes, asBytes);
+  const stream = client.makeBidiStreamRequest<Buffer, Buffer>(
+    conversePath(options.role ?? "host"),
+    asBytes,
+    asBytes,
+  );
   const host = exchange({
     send: (bytes) => {
       stream.write(asBuffer(bytes));

@@ -7,12 +7,12 @@ import { constants } from "node:crypto";
 import { chmod, unlink } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket } from "node:tls";
-import type { Address, Credentials, TcpAddress, UnixAddress } from "./address.ts";
+import type { Address, Credentials, UnixAddress } from "./address.ts";
 import { type Caller, callerKey, callerOfCertificate } from "./caller.ts";
 import type { Limits } from "./limits.ts";
 
 export type ListenOptions = { readonly limits: Limits } & (
-  | { readonly address: TcpAddress; readonly credentials: Credentials }
+  | { readonly address: Address; readonly credentials: Credentials }
   | { readonly address: UnixAddress; readonly caller: Caller }
 );
 

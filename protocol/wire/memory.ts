@@ -15,7 +15,7 @@ export interface MemoryOptions extends Answering {
 const reasons: Readonly<Record<Ending, Disconnected>> = {
   done: new Disconnected("closed", "closed by this side"),
   malformed: new Disconnected("malformed", "the signer could not read a request"),
-  denied: new Disconnected("denied", "this caller may not ask for that node"),
+  denied: new Disconnected("denied", "this caller may not ask for that"),
   closing: new Disconnected("lost", "the signer is closing"),
 };
 

@@ -2,7 +2,7 @@
 
 import * as grpc from "@grpc/grpc-js";
 import { encodeFailure } from "../operations/envelope.ts";
-import { type Name, names } from "../operations/index.ts";
+import { type Name, names, operations } from "../operations/index.ts";
 import { maxHostMessage, maxSignerMessage } from "../operations/shapes.ts";
 import type { Address } from "./address.ts";
 import {
@@ -21,7 +21,7 @@ import { asBuffer, asBytes, conversePath, pathOf, trailers } from "./service.ts"
 
 type WithoutLimits<T> = T extends unknown ? Omit<T, "limits"> : never;
 
-/** TCP with `credentials`, or a Unix socket with the `caller` that everyone on it is. */
+/** With `credentials`, or a Unix socket with the `caller` that everyone on it is. */
 export type ServeOptions = WithoutLimits<ListenOptions> & {
   readonly respond: Respond;
   /** Whom this address serves; others are denied. */
@@ -92,10 +92,11 @@ export const serve = async (options: ServeOptions): Promise<Served> => {
   const perCaller = new Map<string, number>();
   let isClosing = false;
 
-  const callerOf = (call: Stream | Call): Caller | undefined => {
+  /** `role`: whose service is called. */
+  const callerOf = (call: Stream | Call, role: Role): Caller | undefined => {
     const caller =
       "caller" in options ? options.caller : callerOfCertificate(call.getAuthContext().sslPeerCertificate);
-    return caller !== undefined && roles.includes(caller.role) ? caller : undefined;
+    return caller?.role === role && roles.includes(role) ? caller : undefined;
   };
 
   const end = (call: Stream, status: Status): void => {
@@ -150,18 +151,20 @@ export const serve = async (options: ServeOptions): Promise<Served> => {
     call.sendMetadata(new grpc.Metadata());
   };
 
-  server.register<Buffer, Buffer>(
-    conversePath,
-    (call: Stream) => {
-      const caller = callerOf(call);
-      if (isClosing) end(call, closing);
-      else if (caller === undefined) end(call, denied);
-      else converse(call, caller);
-    },
-    asBytes,
-    asBytes,
-    "bidi",
-  );
+  for (const role of ["host", "admin"] as const) {
+    server.register<Buffer, Buffer>(
+      conversePath(role),
+      (call: Stream) => {
+        const caller = callerOf(call, role);
+        if (isClosing) end(call, closing);
+        else if (caller === undefined) end(call, denied);
+        else converse(call, caller);
+      },
+      asBytes,
+      asBytes,
+      "bidi",
+    );
+  }
 
   const answer = async (answering: Answering, name: Name, call: Call): Promise<Status | Buffer> => {
     const answered = await answerOne(answering, name, call.request);
@@ -181,7 +184,7 @@ export const serve = async (options: ServeOptions): Promise<Served> => {
     server.register<Buffer, Buffer>(
       pathOf(name),
       (call: Call, callback: grpc.sendUnaryData<Buffer>) => {
-        const caller = callerOf(call);
+        const caller = callerOf(call, operations[name].role);
         if (isClosing) return callback(closing);
         if (caller === undefined) return callback(denied);
         answer({ caller, respond, onFault }, name, call).then(

@@ -1,12 +1,13 @@
-/** The gRPC service as the table has it. Messages pass gRPC as bytes: what decodes them says what is wrong. */
+/** The gRPC services as the table has them, one for each role. Messages pass gRPC as bytes: what decodes them says what is wrong. */
 
 import { logVerbosity, setLogVerbosity } from "@grpc/grpc-js";
-import { capital, packageName } from "../operations/envelope.ts";
-import type { Name } from "../operations/index.ts";
+import { capital, packageName, serviceOf } from "../operations/envelope.ts";
+import { type Name, operations } from "../operations/index.ts";
+import type { Role } from "./caller.ts";
 
-const service = `/${packageName}.Signer`;
-export const conversePath = `${service}/Converse`;
-export const pathOf = (name: Name): string => `${service}/${capital(name)}`;
+const under = (role: Role, method: string): string => `/${packageName}.${serviceOf(role)}/${method}`;
+export const conversePath = (role: Role): string => under(role, "Converse");
+export const pathOf = (name: Name): string => under(operations[name].role, capital(name));
 
 export const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

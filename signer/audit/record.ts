@@ -59,7 +59,7 @@ export interface Asked {
 }
 
 export type AuditEntry = { readonly time: number } & (
-  | ({ readonly kind: "decision"; readonly outcome: Outcome<Name>["is"] } & Asked)
+  | ({ readonly kind: "decision"; readonly outcome: Outcome<Name>["is"]; readonly detail?: string } & Asked)
   | ({ readonly kind: "refusals"; readonly rule: string; readonly count: number } & Asked)
   /** The signer started or stopped, or a person changed something by the admin service. */
   | { readonly kind: "start" | "stop" | "admin"; readonly detail: string }

@@ -11,6 +11,8 @@ export interface AuditChain {
   /** Kept apart from the rows, so that a tail cut off is noticed. */
   readonly head: ChainEnd;
   readonly rows: Iterable<AuditRow>;
+  /** An end that the chain had once, kept elsewhere. */
+  readonly witnessed?: ChainEnd;
 }
 
 export type AuditVerdict =
@@ -19,7 +21,7 @@ export type AuditVerdict =
       readonly is: "broken";
       /** The first record in whose place something is wrong. */
       readonly sequence: number;
-      readonly what: "missing" | "changed" | "reordered" | "inserted" | "head";
+      readonly what: "missing" | "changed" | "reordered" | "inserted" | "head" | "witness";
       readonly sentence: string;
     };
 
@@ -41,8 +43,9 @@ const follows = (previous: Uint8Array, sequence: number, row: AuditRow): boolean
 /** Rows behind a break that are looked at for its cause. */
 const searched = 100_000;
 
-export const verifyAudit = ({ genesis, head, rows }: AuditChain): AuditVerdict => {
+export const verifyAudit = ({ genesis, head, rows, witnessed }: AuditChain): AuditVerdict => {
   let end: ChainEnd = { sequence: 0, hash: genesis };
+  let passed: ChainEnd | undefined = witnessed?.sequence === 0 ? end : undefined;
   let before: Uint8Array | undefined;
   const walk = rows[Symbol.iterator]();
   for (let step = walk.next(); step.done !== true; step = walk.next()) {
@@ -64,6 +67,7 @@ export const verifyAudit = ({ genesis, head, rows }: AuditChain): AuditVerdict =
     }
     before = end.hash;
     end = { sequence, hash: row.hash };
+    if (sequence === witnessed?.sequence) passed = end;
   }
   if (end.sequence < head.sequence) {
     return broken("missing", end.sequence + 1, `${span(end.sequence + 1, head.sequence)} missing at the end`);
@@ -71,6 +75,19 @@ export const verifyAudit = ({ genesis, head, rows }: AuditChain): AuditVerdict =
   if (!equal(end.hash, head.hash)) {
     const sentence = `the chain ends in another hash than the head's: its end, or the head, was written anew`;
     return broken("head", end.sequence, sentence);
+  }
+  if (witnessed === undefined) return { is: "whole", records: end.sequence };
+  if (passed === undefined) {
+    const missing = span(end.sequence + 1, witnessed.sequence);
+    return broken(
+      "witness",
+      end.sequence + 1,
+      `${missing} missing at the end, and head and chain were cut alike: the witness knows more`,
+    );
+  }
+  if (!equal(passed.hash, witnessed.hash)) {
+    const sentence = `record ${witnessed.sequence} is not the one that was witnessed: the chain was written anew`;
+    return broken("witness", witnessed.sequence, sentence);
   }
   return { is: "whole", records: end.sequence };
 };

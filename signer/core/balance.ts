@@ -10,9 +10,10 @@ import { toHex } from "../../protocol/bytes.ts";
 import { isKnown, type Maybe } from "../../protocol/codec.ts";
 import type { Htlc, Side, Terms } from "../../protocol/operations/fields.ts";
 import { type Sat, sat, toMsat } from "../../protocol/units.ts";
+import { plus, settlementOf, takenAtLeast } from "./payments/settlement.ts";
 import type { Facts } from "./rule.ts";
 import type { RuleName } from "./rules/table.ts";
-import type { Content, Interval, Setup } from "./state.ts";
+import type { Content, Hidden, Interval, Settled, Setup } from "./state.ts";
 
 export interface Accounts {
   /** Whose commitment it is: who may broadcast it. */
@@ -143,6 +144,8 @@ export interface Succession extends Accounts {
 /** What the commitment before says, with all that led to it. */
 export interface Before extends Content {
   readonly balance: Interval;
+  readonly settled: readonly Settled[];
+  readonly hidden: Hidden;
 }
 
 export type Followed =
@@ -152,22 +155,9 @@ export type Followed =
       readonly balance: Interval;
       /** What left our balance for HTLCs that nobody listed. */
       readonly charge: bigint;
+      readonly settled: readonly Settled[];
+      readonly hidden: Hidden;
     };
-
-/**
- * What we were offered and took with a preimage is ours. Another of the same hash may have failed beside it, or one
- * that we offered may be what the preimage is for: so of each hash at least the smallest.
- */
-const taken = (received: readonly Htlc[], offered: readonly Htlc[], paid: Succession["paid"]): bigint => {
-  if (!isKnown(paid) || paid.size === 0) return 0n;
-  const others = new Set(offered.map(({ hash }) => toHex(hash)));
-  const least = new Map<string, bigint>();
-  for (const { hash, amount } of received) {
-    const key = toHex(hash);
-    if (paid.has(key) && !others.has(key)) least.set(key, min(amount, least.get(key) ?? amount));
-  }
-  return [...least.values()].reduce((sum, amount) => sum + amount, 0n);
-};
 
 /** Whether HTLCs and fees explain the step from `before`, and where it leaves our balance. */
 export const follow = (next: Succession, before: Before): Followed => {
@@ -182,30 +172,45 @@ export const follow = (next: Succession, before: Before): Followed => {
   const paidAgain = total(by(kept, "holder").filter(isPaid));
   const settledAgain = total(by(kept, "counterparty"));
 
+  const changed = added.length > 0 || removed.length > 0;
   const now = spread(next);
-  const low = before.balance.low - offered - paidAgain + failed + taken(received, removedOffers, paid);
+  const taken = total(takenAtLeast(received, removedOffers, paid));
+  const low = before.balance.low - offered - paidAgain + failed + taken;
   const least = low - now.unlisted;
   if (now.holder.high < least) {
     const facts = { holderHasAtMost: now.holder.high, holderMustHave: least };
     return now.holder.high >= least - failed
       ? { is: "broken", rule: "commitment-payment-settled-preimage", facts: { ...facts, unpaid: failed } }
-      : { is: "broken", rule: "commitment-value-conserved", facts };
+      : { is: "broken", rule: changed ? "commitment-value-conserved" : "routing-deltas-only-htlc", facts };
   }
-  const most =
-    before.balance.high -
-    offered +
-    total(removedOffers) +
-    total(received) +
-    settledAgain +
-    spread({ owner: next.owner, setup, content: before }).unlisted;
+  const listed = before.balance.high - offered + total(removedOffers) + total(received) + settledAgain;
+  const unlistedBefore = spread({ owner: next.owner, setup, content: before }).unlisted;
+  const most = listed + unlistedBefore;
   if (now.holder.low > most) {
     const facts = { holderHasAtLeast: now.holder.low, holderCanHave: most };
-    return { is: "broken", rule: "commitment-value-conserved", facts };
+    return { is: "broken", rule: changed ? "commitment-value-conserved" : "routing-deltas-only-htlc", facts };
   }
+  const balance = { low: max(now.holder.low, least), high: min(now.holder.high, most) };
+  const charge = max(low - now.holder.high, 0n);
+  const settled = settlementOf({
+    paid,
+    offers: removedOffers,
+    received,
+    kept: by(kept, "holder"),
+    rise: {
+      low: balance.low - (before.balance.high - offered) - unlistedBefore,
+      high: balance.high - (before.balance.low - offered) + now.unlisted,
+    },
+  });
   return {
     is: "borne",
-    balance: { low: max(now.holder.low, least), high: min(now.holder.high, most) },
-    charge: max(low - now.holder.high, 0n),
+    balance,
+    charge,
+    settled: plus(before.settled, settled),
+    hidden: {
+      lost: before.hidden.lost + charge,
+      gained: before.hidden.gained + max(now.holder.low - listed, 0n),
+    },
   };
 };
 

@@ -1,8 +1,11 @@
 /** Every effect that the core's road needs, by name. Implementations live outside; contract tests hold them. */
 
-import type { Maybe } from "../../protocol/codec.ts";
+import type { ChannelKey } from "../../protocol/bolt/claim.ts";
+import type { Maybe, ValueOf } from "../../protocol/codec.ts";
 import type { VerifyJob } from "../../protocol/curve/curve.ts";
 import type { Basepoints } from "../../protocol/operations/fields.ts";
+import type { account } from "../../protocol/operations/node.ts";
+import type { Place } from "../../protocol/operations/spend.ts";
 import type {
   ChannelId,
   CommitmentNumber,
@@ -32,7 +35,8 @@ export interface Stored {
 export interface Write {
   readonly key: Key;
   readonly was: Version;
-  readonly bytes: Uint8Array;
+  /** Nothing: the record is forgotten, and one under its key begins at version 0 again. */
+  readonly bytes: Uint8Array | undefined;
 }
 
 export interface Group {
@@ -58,6 +62,8 @@ export interface Asked {
   readonly operation: number;
   readonly channel: Maybe<ChannelId>;
   readonly content: Uint8Array;
+  /** What the reader of the log should know beside. */
+  readonly detail?: string;
 }
 
 /** The audit log as the road sees it. Knows the time, which the core does not. */
@@ -66,6 +72,9 @@ export interface Journal {
   decided(asked: Asked): readonly Uint8Array[];
   refused(asked: Asked, rule: string): void;
 }
+
+/** Seconds since 1970, as this machine believes. */
+export type Now = () => number;
 
 /** Verifies a batch, perhaps on other threads. */
 export type Verify = (jobs: readonly VerifyJob[]) => Promise<readonly boolean[]>;
@@ -81,7 +90,31 @@ export type Job =
     }
   | { readonly kind: "holderCommitment"; readonly channel: ChannelId; readonly digest: Uint8Array }
   | { readonly kind: "closing"; readonly channel: ChannelId; readonly digest: Uint8Array }
-  | { readonly kind: "secret"; readonly channel: ChannelId; readonly number: CommitmentNumber };
+  /** The forms of one simple close; at most one of them can confirm. */
+  | { readonly kind: "closings"; readonly channel: ChannelId; readonly digests: readonly Uint8Array[] }
+  /** Our inputs of one transaction. */
+  | { readonly kind: "spend"; readonly inputs: readonly SpendKey[] }
+  | { readonly kind: "secret"; readonly channel: ChannelId; readonly number: CommitmentNumber }
+  /** With the node key; where it announces a channel, with that channel's funding key too. */
+  | { readonly kind: "gossip"; readonly digest: Uint8Array; readonly channel: Maybe<ChannelId> }
+  | { readonly kind: "invoice"; readonly digest: Uint8Array }
+  | { readonly kind: "message"; readonly digest: Uint8Array }
+  /** BIP 340, with the node key or one that the tweak leads to: see `payerKey`. */
+  | { readonly kind: "bolt12"; readonly digest: Uint8Array; readonly tweak: Maybe<Uint8Array> }
+  /** For the host: nothing that is signed or paid follows from it. */
+  | { readonly kind: "derivedSecret"; readonly label: Uint8Array }
+  | { readonly kind: "inboundPaymentKey" };
+
+/** Which key signs, of the channel or of the wallet; with `p2tr` by BIP 340 and the output key. */
+export type SpendKey = { readonly digest: Uint8Array } & (
+  | { readonly channel: ChannelId; readonly key: ChannelKey }
+  | { readonly place: Place }
+);
+
+interface Recoverable {
+  readonly signature: Signature;
+  readonly recoveryId: number;
+}
 
 export interface Signed {
   readonly counterpartyCommitment: {
@@ -90,7 +123,31 @@ export interface Signed {
   };
   readonly holderCommitment: { readonly signature: Signature };
   readonly closing: { readonly signature: Signature };
+  readonly closings: { readonly signatures: readonly Signature[] };
+  readonly spend: { readonly signatures: readonly Uint8Array[] };
   readonly secret: { readonly secret: RevocationSecret };
+  readonly gossip: { readonly nodeSignature: Signature; readonly fundingSignature: Maybe<Signature> };
+  readonly invoice: Recoverable;
+  readonly message: Recoverable;
+  readonly bolt12: { readonly signature: Uint8Array };
+  readonly derivedSecret: { readonly secret: Uint8Array };
+  readonly inboundPaymentKey: { readonly key: Uint8Array };
+}
+
+export type Account = ValueOf<typeof account>;
+
+/** Of the node, in public. */
+export interface Identity {
+  readonly accounts: readonly Account[];
+  readonly payer: Maybe<Point>;
+}
+
+/** Public, of one place of the wallet. `p2sh-p2wpkh` is `p2wpkh` behind a hash (BIP 141). */
+export interface WalletKey {
+  readonly form: Account["branches"][number];
+  /** With `p2tr` the internal key. */
+  readonly point: Point;
+  readonly script: Script;
 }
 
 export interface Keyring {
@@ -100,6 +157,17 @@ export interface Keyring {
   points(channel: ChannelId, numbers: readonly CommitmentNumber[]): Promise<readonly Point[]>;
   /** Of the wallet that the seed opens, one for each channel. */
   closingScript(channel: ChannelId): Promise<Script>;
+  /** Undefined where the wallet has no such place. */
+  walletKey(place: Place): Promise<WalletKey | undefined>;
+  identity(): Promise<Identity>;
+  /**
+   * SHA-256 of the compressed product with the node key. No job: strangers choose the points, as often as they like,
+   * and nothing that a record could hold follows from it.
+   */
+  ecdh(point: Point): Promise<Uint8Array>;
+  /** The node key moved by SHA-256 of the derived secret `node-alias-base` and the tweak, as Core Lightning does. */
+  payerKey(tweak: Uint8Array): Promise<Point>;
+  random(count: number): Promise<Uint8Array>;
   /** The same job gets the same bytes, on every implementation. */
   sign<J extends Job>(job: Durable<J>): Promise<Signed[J["kind"]]>;
 }

@@ -6,14 +6,28 @@
 import type { Curve, VerifyJob } from "../../protocol/curve/curve.ts";
 import type { Basepoints, Network, Tier } from "../../protocol/operations/fields.ts";
 import type { Name, Reply, Request } from "../../protocol/operations/index.ts";
+import type { Place } from "../../protocol/operations/spend.ts";
 import type { Refusal } from "../../protocol/outcome.ts";
-import type { ChannelId, CommitmentNumber, Point, Script } from "../../protocol/units.ts";
+import type {
+  ChannelId,
+  CommitmentNumber,
+  Height,
+  Outpoint,
+  Point,
+  Sat,
+  Script,
+} from "../../protocol/units.ts";
+import type { ChainSettings, ChainState, Upload } from "./chain/book.ts";
+import type { Onchain } from "./chain/onchain.ts";
+import type { ChainView } from "./chain/view.ts";
 import { Fault } from "./fault.ts";
+import type { OutpointState } from "./outpoints.ts";
+import type { Ledger } from "./payments/ledger.ts";
 import type { Policy } from "./policy.ts";
-import type { Job, Signed } from "./ports.ts";
+import type { Identity, Job, Signed, WalletKey } from "./ports.ts";
 import { type Facts, refuse } from "./rule.ts";
 import { textOf } from "./rules/table.ts";
-import type { ChannelState, Live, NodeState } from "./state.ts";
+import type { Allowlist, Approval, ChannelState, Live, NodeState, Payment } from "./state.ts";
 
 /** Fixed while the session lasts. */
 export interface Settings {
@@ -22,20 +36,44 @@ export interface Settings {
   readonly policy: Policy;
   readonly curve: Curve;
   readonly software: string;
+  /** Undefined: no chain is followed, as `chainTip`, `heartbeat` and `status` say. */
+  readonly chain?: ChainSettings;
 }
 
-/** What only the keyring knows, and anybody may. */
-export interface Needs {
+/** What only the keyring knows, and may be told without a commit. */
+export type Needs = ChannelNeeds | NodeNeeds | SpendNeeds;
+
+export interface ChannelNeeds {
   readonly channel: ChannelId;
   readonly basepoints?: boolean;
   readonly closingScript?: boolean;
   readonly points?: readonly CommitmentNumber[];
 }
 
+export interface NodeNeeds {
+  readonly identity?: boolean;
+  readonly ecdh?: Point;
+  readonly payerKey?: Uint8Array;
+  readonly random?: number;
+}
+
+/** Of several channels and of the wallet, as one transaction may need. */
+export interface SpendNeeds {
+  readonly pointsOf: readonly { readonly channel: ChannelId; readonly number: CommitmentNumber }[];
+  readonly places: readonly Place[];
+}
+
 export interface Known {
   readonly basepoints?: Basepoints;
   readonly closingScript?: Script;
   readonly points: readonly Point[];
+  readonly identity?: Identity;
+  readonly shared?: Uint8Array;
+  readonly payerKey?: Point;
+  readonly random?: Uint8Array;
+  /** In the order in which they were asked for. */
+  readonly pointsOf?: readonly Point[];
+  readonly places?: readonly (WalletKey | undefined)[];
 }
 
 /** State as the requests before this one leave it. */
@@ -43,19 +81,87 @@ export interface View {
   readonly node: NodeState;
   /** Undefined for an id that was never given out. */
   readonly channel: ChannelState | undefined;
+  /** All channels, those of other requests too. */
+  readonly channels: ReadonlyMap<ChannelId, ChannelState>;
+  /** By hash, in hexadecimal. */
+  readonly payments: ReadonlyMap<string, Payment>;
+  /** By id, in hexadecimal. */
+  readonly approvals: ReadonlyMap<string, Approval>;
+  /** What was signed or told about outputs of the chain; by txid, as it is hashed, and index. */
+  readonly outpoints: ReadonlyMap<string, OutpointState>;
+  /** Of an administrator; the settings' policy has it beside what the file lists. */
+  readonly allowlist: Allowlist;
+  readonly ledger: Ledger;
+  /** The holder commitment that was last brought with good signatures and refused by a rule, since the start. */
+  readonly refusedHolder: CommitmentNumber | undefined;
+  readonly chain: ChainState;
+  readonly outlook: Outlook;
+  /** Seconds since 1970; never behind what the state has seen. */
+  readonly now: number;
 }
+
+/** What the chain tells of this node. Where none is followed every funding counts as deep: `status` says so. */
+export interface Outlook {
+  readonly height: Height | undefined;
+  /** Why nothing new may be begun, if so. */
+  readonly trouble: Refusal | undefined;
+  /** Deep enough for what is received on it to cover something. */
+  isDeep(channel: ChannelId): boolean;
+  isSpent(channel: ChannelId): boolean;
+  /** Of an output of the transaction that closed the channel, or of what followed from it. */
+  valueAt(channel: ChannelId, outpoint: Outpoint): Sat | undefined;
+  /** The number of our own commitment that is on the chain. */
+  published(channel: ChannelId): CommitmentNumber | undefined;
+  /** Only what can still happen, where the channel's end is on the chain. */
+  remaining(channel: ChannelId, live: Live): Live;
+}
+
+export const unwatched: Outlook = {
+  height: undefined,
+  trouble: undefined,
+  isDeep: () => true,
+  isSpent: () => false,
+  valueAt: () => undefined,
+  published: () => undefined,
+  remaining: (_, live) => live,
+};
+
+/** Undefined: forgotten. */
+export type Changes<T> = ReadonlyMap<string, T | undefined>;
 
 export interface Change {
   readonly node?: NodeState;
   readonly channel?: ChannelState;
+  readonly payments?: Changes<Payment>;
+  readonly approvals?: Changes<Approval>;
+  readonly outpoints?: Changes<OutpointState>;
+  readonly allowlist?: Allowlist;
+  readonly chain?: ChainView;
+  /** Undefined: nothing of the channel is followed any more. */
+  readonly onchain?: ReadonlyMap<ChannelId, Onchain | undefined>;
 }
 
 export type Decision<N extends Name> =
   | { readonly is: "refused"; readonly refusal: Refusal }
-  /** Answered from what everybody may know: nothing changes, nothing is signed, nothing is audited. */
-  | { readonly is: "told"; readonly needs?: Needs; reply(known: Known): Reply<N> }
+  /** A person is asked: the question is durable, and the same request may pass once it is answered. */
+  | { readonly is: "asked"; readonly refusal: Refusal; readonly change: Change }
+  /** Answered from what its asker may know: nothing changes, nothing is signed, nothing is audited. */
+  | {
+      readonly is: "told";
+      readonly needs?: Needs;
+      /** Remembered until the signer stops. */
+      readonly upload?: Upload;
+      reply(known: Known): Reply<N>;
+    }
   /** Durable first: the change and its audit record, and then the reply. */
-  | { readonly is: "kept"; readonly change: Change; readonly needs?: Needs; reply(known: Known): Reply<N> }
+  | {
+      readonly is: "kept";
+      readonly change: Change;
+      readonly needs?: Needs;
+      /** For the audit log: what its hash can't tell. */
+      readonly detail?: string;
+      reply(known: Known): Reply<N>;
+    }
   | {
       readonly is: "signed";
       readonly change: Change;
@@ -70,6 +176,11 @@ export interface Prepared<P> {
   readonly checks: readonly VerifyJob[];
 }
 
+export interface Surveyed<P> {
+  readonly built: P;
+  readonly needs: Needs | undefined;
+}
+
 export interface Step<N extends Name, P> {
   /**
    * What makes two requests the same: a request with everything left out that does not change what is agreed to.
@@ -77,7 +188,9 @@ export interface Step<N extends Name, P> {
    */
   essence?(body: Request<N>): Request<N>;
   /** Before anything is built. */
-  needs?(body: Request<N>): Needs;
+  needs?(body: Request<N>, channels: View["channels"]): Needs;
+  /** Before `prepare`, where both follow from the state: only of operations that name no channel. */
+  survey?(body: Request<N>, view: View, settings: Settings): Surveyed<P>;
   /**
    * Builds from what never changes once a channel is set up, so it need not wait for its turn.
    * Undefined where there is no such channel: `decide` says so.
@@ -102,7 +215,7 @@ export interface Turn<N extends Name, P> {
 }
 
 export const liveOf = (channel: ChannelState | undefined): Live | undefined =>
-  channel === undefined || channel.phase === "stub" ? undefined : channel;
+  channel === undefined || !("setup" in channel) ? undefined : channel;
 
 export const refused = (refusal: Refusal): { readonly is: "refused"; readonly refusal: Refusal } => ({
   is: "refused",

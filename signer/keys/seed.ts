@@ -11,7 +11,7 @@ export const wordCount = 24;
 const entropyLength = 32;
 
 /** How keys follow from the seed. Never another one for the same words. */
-export const styles = ["native"] as const;
+export const styles = ["native", "ldk", "cln", "lnd"] as const;
 export type Style = (typeof styles)[number];
 
 /** What the words stand for; they are spelled out only where they are shown or sealed. */

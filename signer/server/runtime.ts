@@ -38,7 +38,15 @@ export const openRuntime = async (parts: RuntimeParts): Promise<Runtime> => {
   const log = journal(clock);
   const sessions = new Map<string, Session>();
   for (const keyring of keyrings) {
-    const session = await openSession({ settings, store, keyring, journal: log, verify, report });
+    const session = await openSession({
+      settings,
+      store,
+      keyring,
+      journal: log,
+      verify,
+      now: () => Math.floor(clock.now() / 1000),
+      report,
+    });
     sessions.set(toHex(session.node), session);
   }
   const all = [...sessions.values()];
@@ -66,7 +74,7 @@ export const openRuntime = async (parts: RuntimeParts): Promise<Runtime> => {
   return {
     respond: async (request, host) => {
       const told = fault();
-      if (told !== undefined) return { is: "fault", fault: told };
+      if (told !== undefined && request.name !== "status") return { is: "fault", fault: told };
       const session = sessions.get(toHex(request.body.node));
       if (session === undefined) {
         const { name, body } = request;
@@ -79,7 +87,10 @@ export const openRuntime = async (parts: RuntimeParts): Promise<Runtime> => {
         log.refused({ ...asked, content: contentHash(name, body) }, "node-known");
         return { is: "refusal", refusal: refuse(textOf("node-known"), { node: body.node }) };
       }
-      return await session.respond(request, host);
+      const outcome = await session.respond(request, host);
+      // One broken session stops all of them, and what broke may be none of theirs.
+      if (request.name !== "status" || outcome.is !== "reply") return outcome;
+      return { is: "reply", reply: { ...outcome.reply, fault: fault()?.sentence ?? "" } } as Outcome<Name>;
     },
     fault,
     channels: () => all.reduce((sum, one) => sum + one.channels(), 0),

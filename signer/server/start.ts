@@ -1,29 +1,27 @@
 /** A signer from its directory: configuration, seed, store, sessions, and the address it answers at. */
 
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { toHex } from "../../protocol/bytes.ts";
+import { isKnown } from "../../protocol/codec.ts";
 import { openCurve } from "../../protocol/curve/index.ts";
 import type { Outcome } from "../../protocol/outcome.ts";
-import { Secret } from "../../protocol/secret.ts";
-import type { Address, Credentials } from "../../protocol/wire/address.ts";
+import type { Secret } from "../../protocol/secret.ts";
+import type { Address } from "../../protocol/wire/address.ts";
 import type { Respond } from "../../protocol/wire/answering.ts";
 import { callerKey } from "../../protocol/wire/caller.ts";
 import { type Served, serve } from "../../protocol/wire/server.ts";
 import { systemClock } from "../clock.ts";
-import { type Config, parseAddress, pathsOf, policyOf } from "../config.ts";
+import { type Config, chainSettingsOf, parseAddress, pathsOf, policyOf } from "../config.ts";
 import { faultText } from "../hardening.ts";
 import { readSeed, seedOf } from "../keys/seed.ts";
 import { softwareKeyring } from "../keys/software.ts";
 import type { Log } from "../log.ts";
-import { codeOf, readPrivate } from "../private-file.ts";
-import { SetupError, type SetupProblem } from "../setup-error.ts";
-import { grouped } from "../store/grouped.ts";
-import { openStore } from "../store/sqlite.ts";
-import { type OpenStore, StoreFault, type StoreTrouble } from "../store/store.ts";
+import { codeOf } from "../private-file.ts";
+import { SetupError } from "../setup-error.ts";
 import { curvePool } from "../threads/pool.ts";
 import { workersFor } from "../threads/workers.ts";
+import { openOwnStore } from "./own-store.ts";
 import { openRuntime, type Runtime } from "./runtime.ts";
+import { checkSocket, credentialsIn } from "./way-in.ts";
 
 export interface StartOptions {
   readonly config: Config;
@@ -42,44 +40,6 @@ export interface Running {
   stop(reason: string): Promise<void>;
 }
 
-const problems: Partial<Record<StoreTrouble, SetupProblem>> = {
-  missing: "missing",
-  held: "unavailable",
-  exposed: "permissions",
-  unreachable: "unavailable",
-};
-
-const openOwnStore = async (path: string): Promise<OpenStore> => {
-  try {
-    return grouped(await openStore({ path }));
-  } catch (error) {
-    if (error instanceof StoreFault)
-      throw new SetupError(problems[error.trouble] ?? "invalid", error.message);
-    throw error;
-  }
-};
-
-/** Certificates are no secrets: any mode will do. */
-const readCertificate = (path: string): string => {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    if (codeOf(error) !== "ENOENT") throw error;
-    throw new SetupError("missing", `there is no ${path}`, "Put back what `countersign init` wrote there.");
-  }
-};
-
-const credentialsIn = (directory: string): Credentials => {
-  const key = readPrivate(join(directory, "server-key.pem"));
-  const credentials: Credentials = {
-    ca: readCertificate(join(directory, "ca.pem")),
-    certificate: readCertificate(join(directory, "server.pem")),
-    key: new Secret(key),
-  };
-  key.fill(0);
-  return credentials;
-};
-
 /** Every answer passes here once, so that the log knows of it. */
 const logged =
   (runtime: Runtime, log: Log): Respond =>
@@ -87,7 +47,7 @@ const logged =
     const host = callerKey(caller);
     const begun = performance.now();
     const outcome: Outcome<never> = (await runtime.respond(request, host)) as Outcome<never>;
-    const channel = "channel" in request.body ? request.body.channel : 0n;
+    const channel = "channel" in request.body && isKnown(request.body.channel) ? request.body.channel : 0n;
     switch (outcome.is) {
       case "reply": {
         const microseconds = Math.round((performance.now() - begun) * 1000);
@@ -108,6 +68,23 @@ const logged =
     return outcome;
   };
 
+const taken = async (serving: Promise<Served>, where: string, remedy: string): Promise<Served> => {
+  try {
+    return await serving;
+  } catch (error) {
+    switch (codeOf(error)) {
+      case "EADDRINUSE":
+        throw new SetupError("unavailable", `${where} is taken by another process`, remedy);
+      case "ENOENT":
+        throw new SetupError("missing", `there is no directory for ${where}`, remedy);
+      case "EACCES":
+        throw new SetupError("permissions", `${where} is not for the user that countersign runs as`, remedy);
+      default:
+        throw error;
+    }
+  }
+};
+
 export const startSigner = async ({
   config,
   file,
@@ -118,9 +95,11 @@ export const startSigner = async ({
   const paths = pathsOf(config, file);
   const listen = parseAddress(config.listen);
   if (listen === undefined) throw new SetupError("invalid", `${file}: listen is no address`);
+  checkSocket(paths.admin, file);
   const policy = policyOf(config, file);
+  const chain = chainSettingsOf(config, file);
   const curve = await openCurve(config.curve);
-  const credentials = credentialsIn(paths.certificates);
+  const credentials = credentialsIn(paths.certificates, "server");
 
   const { entropy, style } = await readSeed(paths.seed, passphrase);
   const seed = seedOf(entropy);
@@ -146,12 +125,13 @@ export const startSigner = async ({
 
   const report = (error: unknown): void =>
     log.write({ event: "fault", code: (error as Error)?.name ?? "fault", where: faultText(error) });
-  const store = await openOwnStore(paths.store);
+  const store = await openOwnStore({ paths, file, log });
   const pool = curvePool({ curve, threads: workersFor(config.threads), report });
   let served: Served | undefined;
+  let administered: Served | undefined;
   let runtime: Runtime | undefined;
   const close = async (): Promise<void> => {
-    await served?.close();
+    await Promise.all([served?.close(), administered?.close()]);
     if (runtime === undefined) await store.close();
     else await runtime.close();
     keyring.close();
@@ -165,6 +145,7 @@ export const startSigner = async ({
         policy,
         curve,
         software: `countersign ${version}`,
+        ...(chain === undefined ? {} : { chain }),
       },
       store,
       keyrings: [keyring],
@@ -172,15 +153,20 @@ export const startSigner = async ({
       verify: pool.verify,
       report,
     });
-    served = await serve({ address: listen, credentials, respond: logged(runtime, log), onFault: report });
+    const respond = logged(runtime, log);
+    const answering = { credentials, respond, onFault: report };
+    administered = await taken(
+      serve({ address: { path: paths.admin }, roles: ["admin"], ...answering }),
+      paths.admin,
+      `Change admin in ${file}.`,
+    );
+    served = await taken(
+      serve({ address: listen, ...answering }),
+      config.listen,
+      `Change listen in ${file}.`,
+    );
   } catch (error) {
     await close();
-    if ((error as NodeJS.ErrnoException).code === "EADDRINUSE")
-      throw new SetupError(
-        "unavailable",
-        `${config.listen} is taken by another process`,
-        `Change listen in ${file}.`,
-      );
     throw error;
   }
   return {

@@ -47,10 +47,11 @@ export const memoryDisk = (): MemoryDisk => {
             throw new StoreFault("fenced", "another signer opened this store since; stop one of the two");
           }
           at("before-transaction");
-          const next = new Map<Key, Stored>();
+          const next = new Map<Key, Stored | undefined>();
           for (const { key, was, bytes } of group.writes) {
-            if (((next.get(key) ?? records.get(key))?.version ?? 0) !== was) return { stale: key };
-            next.set(key, { version: was + 1, bytes: bytes.slice() });
+            const now = next.has(key) ? next.get(key) : records.get(key);
+            if ((now?.version ?? 0) !== was || (was === 0 && bytes === undefined)) return { stale: key };
+            next.set(key, bytes === undefined ? undefined : { version: was + 1, bytes: bytes.slice() });
           }
           const added = extend(
             head,
@@ -58,7 +59,10 @@ export const memoryDisk = (): MemoryDisk => {
           );
           const { sequence, hash } = added.at(-1) ?? head;
           at("before-commit");
-          for (const [key, stored] of next) records.set(key, stored);
+          for (const [key, stored] of next) {
+            if (stored === undefined) records.delete(key);
+            else records.set(key, stored);
+          }
           rows.push(...added);
           head = { version: head.version + 1, sequence, hash };
           at("after-commit");

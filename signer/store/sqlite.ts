@@ -27,6 +27,7 @@ const statements = (db: DatabaseSync) => ({
   begin: db.prepare("BEGIN IMMEDIATE"),
   insert: db.prepare("INSERT INTO record VALUES (?, 1, ?, ?) ON CONFLICT DO NOTHING"),
   update: db.prepare("UPDATE record SET version = ?, bytes = ?, checksum = ? WHERE key = ? AND version = ?"),
+  remove: db.prepare("DELETE FROM record WHERE key = ? AND version = ?"),
   audit: db.prepare("INSERT INTO audit VALUES (?, ?, ?)"),
   head: db.prepare(
     "UPDATE store SET version = ?, sequence = ?, hash = ? WHERE one = 1 AND epoch = ? AND version = ?",
@@ -79,10 +80,12 @@ export const openStore = async ({ path, at = () => {} }: SqliteOptions): Promise
     if (!db.isOpen) throw new StoreFault("closed", `the store is closed: ${path}`);
   };
 
-  const write = ({ key, was, bytes }: Write): boolean =>
-    was === 0
+  const write = ({ key, was, bytes }: Write): boolean => {
+    if (bytes === undefined) return changed(sql.remove.run(key, was));
+    return was === 0
       ? changed(sql.insert.run(key, bytes, checksum(key, 1, bytes)))
       : changed(sql.update.run(was + 1, bytes, checksum(key, was + 1, bytes), key, was));
+  };
 
   const transaction = (group: Group): "done" | { readonly stale: Key } => {
     at("before-transaction");

@@ -39,6 +39,7 @@ export const write = (name: string, was: number, bytes = filled(was + 1)): Write
   was,
   bytes,
 });
+export const forget = (name: string, was: number): Write => ({ key: key(name), was, bytes: undefined });
 export const groupOf = (
   store: OpenStore,
   writes: readonly Write[],

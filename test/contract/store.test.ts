@@ -1,19 +1,26 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { toHex } from "../../protocol/bytes.ts";
+import { systemClock } from "../../signer/clock.ts";
 import type { Write } from "../../signer/core/ports.ts";
 import { breakAt, faulty } from "../../signer/store/faulty.ts";
 import { grouped } from "../../signer/store/grouped.ts";
 import { memoryDisk } from "../../signer/store/memory.ts";
 import { openStore } from "../../signer/store/sqlite.ts";
 import type { CommitPoint, OpenStore } from "../../signer/store/store.ts";
+import { compareToWitness, seenOf, witnessed } from "../../signer/store/witnessed.ts";
+import { createWitness, openWitness } from "../../signer/witness.ts";
 import {
   audit,
   contents,
   expectWhole,
   filled,
+  forget,
   groupOf,
   key,
   neighbour,
+  newFolder,
   newPath,
   node,
   type Open,
@@ -119,6 +126,49 @@ const storeContract = (name: string, disk: () => Open, kind: "alone" | "grouped"
       await store.close();
     });
 
+    test("what is forgotten is gone, also when it is opened again, and begins at version 0", async () => {
+      const open = disk();
+      const store = await open();
+      await store.commit(groupOf(store, [write("a", 0), write("b", 0), write("a", 1)]));
+      expect(await store.commit(groupOf(store, [forget("a", 2), write("b", 1)], "gone"))).toBe("done");
+      const left = new Map([[key("b"), { version: 2, bytes: filled(2) }]]);
+      expect(await store.load(node)).toEqual(left);
+      await expectWhole(store);
+      await store.close();
+
+      const again = await open();
+      expect(await again.load(node)).toEqual(left);
+      await again.commit(groupOf(again, [write("a", 0, filled(9))], "anew"));
+      expect((await again.load(node)).get(key("a"))).toEqual({ version: 1, bytes: filled(9) });
+      await again.commit(groupOf(again, [write("a", 1, filled(8))]));
+      expect((await again.load(node)).get(key("a"))).toEqual({ version: 2, bytes: filled(8) });
+      await expectWhole(again);
+      await again.close();
+    });
+
+    test("one group may forget a record and write it anew, and the other way round", async () => {
+      const store = await disk()();
+      await store.commit(groupOf(store, [write("a", 0), write("a", 1)]));
+      await store.commit(
+        groupOf(store, [
+          forget("a", 2),
+          write("a", 0, filled(7)),
+          write("b", 0),
+          forget("b", 1),
+          write("c", 0),
+          forget("c", 1),
+          write("c", 0, filled(6)),
+        ]),
+      );
+      expect(await store.load(node)).toEqual(
+        new Map([
+          [key("a"), { version: 1, bytes: filled(7) }],
+          [key("c"), { version: 1, bytes: filled(6) }],
+        ]),
+      );
+      await store.close();
+    });
+
     test("audit records are read in pages", async () => {
       const store = await disk()();
       await store.commit(groupOf(store, [], "a", "b", "c", "d"));
@@ -135,6 +185,15 @@ const storeContract = (name: string, disk: () => Open, kind: "alone" | "grouped"
       ["a version that is not there yet", [write("b", 0), write("a", 3)]],
       ["a new record where there is one", [write("b", 0), write("a", 0)]],
       ["a change of what is not there", [write("b", 0), write("a", 2), write("c", 1)]],
+      ["to forget an older version", [write("b", 0), forget("a", 1)]],
+      ["to forget a version that is not there yet", [write("b", 0), forget("a", 3)]],
+      ["to forget what was never there", [forget("a", 2), forget("c", 0)]],
+      ["to forget what is not there as if it were", [forget("a", 2), forget("c", 1)]],
+      ["to forget twice", [forget("a", 2), forget("a", 2)]],
+      ["to forget twice, as if nothing were there", [write("b", 0), forget("b", 1), forget("b", 0)]],
+      ["a change of what was forgotten", [forget("a", 2), write("a", 2)]],
+      ["what was forgotten under its old version plus one", [forget("a", 2), write("a", 3)]],
+      ["a new record where one was written anew", [forget("a", 2), write("a", 0), write("a", 0)]],
     ];
     test.each(stale)("%s is stale, and nothing of its group is kept", async (_, writes) => {
       const open = disk();
@@ -191,6 +250,24 @@ const storeContract = (name: string, disk: () => Open, kind: "alone" | "grouped"
       await again.close();
     });
 
+    test.each(points)("a fault %s leaves what was to be forgotten whole, or gone", async (point) => {
+      const open = disk();
+      const store = await open({ at: breakAt(point, { commit: 2, how: "throw" }) });
+      await store.commit(groupOf(store, [write("a", 0), write("b", 0)], "first"));
+      const group = groupOf(store, [forget("a", 1), write("b", 1), write("c", 0)], "second");
+      await expect(store.commit(group)).rejects.toEqual(trouble("io"));
+      await expect(store.commit(groupOf(store, [forget("b", 1)]))).rejects.toEqual(trouble("poisoned"));
+      await store.close();
+      const again = await open();
+      expect([...(await again.load(node)).keys()].sort()).toEqual(
+        (point === "after-commit" ? ["b", "c"] : ["a", "b"]).map((name) => key(name)),
+      );
+      await expectWhole(again);
+      const was = point === "after-commit" ? 0 : 1;
+      expect(await again.commit(groupOf(again, [write("a", was)], "third"))).toBe("done");
+      await again.close();
+    });
+
     test.each(["before", "after"] as const)("a wrapper breaks it %s a commit of choice", async (when) => {
       const open = disk();
       const store = await open();
@@ -225,8 +302,23 @@ const inGroups = (disk: () => Open) => (): Open => {
   return async (options) => grouped(await open(options));
 };
 
+/** As the signer opens it: never behind what was witnessed. */
+const watched = (): Open => {
+  const open = sqlite();
+  const path = join(newFolder(), "witness");
+  return async (options) => {
+    const store = await open(options);
+    if (!existsSync(path)) createWitness(path, seenOf(store, systemClock));
+    const witness = openWitness(path);
+    if ("is" in witness) throw new Error(witness.sentence);
+    expect(await compareToWitness(store, witness.seen)).toMatchObject({ is: "whole" });
+    return witnessed(store, witness, systemClock);
+  };
+};
+
 storeContract("memory", memory, "alone");
 storeContract("sqlite", sqlite, "alone");
+storeContract("sqlite under a witness", watched, "alone");
 storeContract("grouped memory", inGroups(memory), "grouped");
 storeContract("grouped sqlite", inGroups(sqlite), "grouped");
 

@@ -21,6 +21,7 @@ import {
   host,
   hostCredentials,
   issuance,
+  node,
   numbered,
   replyOf,
   serverCredentials,
@@ -125,17 +126,27 @@ describe("certificates", () => {
     const behaviour: Behaviour = {
       respond: async (_, caller) => {
         callers.push(caller);
-        return replyOf("points");
+        return replyOf("status");
       },
     };
+    const denied = { why: "denied" };
+    const asAdmin = { credentials: admin, role: "admin" };
     const forHosts = await started(behaviour);
-    expect(await rejection(connected(to(forHosts), { credentials: admin }))).toMatchObject({ why: "denied" });
+    // Whichever service is named: the certificate decides.
+    expect(await rejection(connected(to(forHosts), { credentials: admin }))).toMatchObject(denied);
+    expect(await rejection(connected(to(forHosts), asAdmin))).toMatchObject(denied);
+    expect(await rejection(connected(to(forHosts), { role: "admin" }))).toMatchObject(denied);
     const forAdmins = await started(behaviour, { roles: ["admin"] });
-    expect(await rejection(connected(to(forAdmins)))).toMatchObject({ why: "denied" });
-    const connection = await connected(to(forAdmins), { credentials: admin });
-    await connection.call("points", numbered(1));
-    await connection.unary("points", numbered(1));
+    expect(await rejection(connected(to(forAdmins)))).toMatchObject(denied);
+    expect(await rejection(connected(to(forAdmins), { role: "admin" }))).toMatchObject(denied);
+    expect(await rejection(connected(to(forAdmins), { credentials: admin }))).toMatchObject(denied);
+    const connection = await connected(to(forAdmins), asAdmin);
+    await connection.call("status", { node });
+    await connection.unary("status", { node });
     expect(callers).toStrictEqual([{ role: "admin" }, { role: "admin" }]);
+    expect(await rejection(connection.unary("points", numbered(1)))).toMatchObject(denied);
+    expect(await rejection(connection.call("points", numbered(1)))).toMatchObject(denied);
+    expect(callers).toHaveLength(2);
   });
 });
 

@@ -1,7 +1,7 @@
 /** What every wire promises to a host, whatever carries it. */
 
 import { afterEach, describe, expect, test } from "vitest";
-import { type Name, names } from "../../protocol/operations/index.ts";
+import { type Name, namesOf } from "../../protocol/operations/index.ts";
 import type { Outcome } from "../../protocol/outcome.ts";
 import { sat } from "../../protocol/units.ts";
 import { type Connection, Disconnected, TimedOut } from "../../protocol/wire/connection.ts";
@@ -73,9 +73,9 @@ describe.each(Object.entries(wires))("%s", (_, start) => {
         return replyOf(request.name);
       },
     });
-    for (const name of names)
+    for (const name of namesOf("host"))
       expect(await connection[way](name, requestOf(name))).toStrictEqual(replyOf(name));
-    expect(seen).toStrictEqual(names.flatMap((name) => [{ name, body: requestOf(name) }, host]));
+    expect(seen).toStrictEqual(namesOf("host").flatMap((name) => [{ name, body: requestOf(name) }, host]));
   });
 
   test.each(ways)("%s: a refusal, a malformed answer and a fault are told apart", async (way) => {

@@ -14,7 +14,7 @@ import { Secret } from "../../protocol/secret.ts";
 import type { AuditFile } from "../../signer/audit.ts";
 import { readRecord, verifyAudit } from "../../signer/audit.ts";
 import type { Step } from "../../signer/core/step.ts";
-import { steps } from "../../signer/core/steps/index.ts";
+import { type Decided, steps } from "../../signer/core/steps/index.ts";
 import { curve } from "../scripted/road.ts";
 import { channelIn, numberIn } from "./journey.ts";
 
@@ -39,11 +39,11 @@ export interface Checker {
 }
 
 /** Answered from what everybody may know, or with another id each time: not bound to be the same. */
-const loose: ReadonlySet<Name> = new Set(["hello", "new", "check", "points"]);
+const loose: ReadonlySet<Name> = new Set(["hello", "new", "check", "points", "proposePayment"]);
 
 /** The audit log has the hash of what a request is about, without the proofs that come beside it. */
 const recordedAs = ({ name, body }: AnyRequest): string => {
-  const { essence } = steps[name] as Step<Name, unknown>;
+  const { essence } = steps[name as Decided] as Step<Name, unknown>;
   return toHex(contentHash(name, essence?.(body) ?? body));
 };
 

@@ -22,6 +22,7 @@ import {
   ask,
   fundingOf,
   htlcOf,
+  keysendOf,
   type Opened,
   plainTerms,
   preimageOf,
@@ -186,12 +187,17 @@ export const batchOf = (node: NodeId, journey: Journey, peer: Peer): readonly An
     journey.wanted,
     journey.preimages,
   );
+  const proposals = journey.wanted.htlcs
+    .filter((htlc) => htlc.offeredBy === "holder" && !journey.balances.htlcs.includes(htlc))
+    .map((htlc) => ask("proposePayment", keysendOf(node, htlc)));
   const sign = [ask("signCounterpartyCommitment", requests.sign)];
   const mine = [ask("validateHolderCommitment", requests.validate)];
   if (requests.revoke !== undefined) mine.push(ask("revokeHolderCommitment", requests.revoke));
   const theirs =
     requests.revocation === undefined ? [] : [ask("validateCounterpartyRevocation", requests.revocation)];
-  return (journey.signFirst ? [sign, mine, theirs] : [mine, sign, theirs])[journey.step] ?? [];
+  const batches = journey.signFirst ? [sign, mine, theirs] : [mine, sign, theirs];
+  const batch = batches[journey.step] ?? [];
+  return journey.step === 0 ? [...proposals, ...batch] : batch;
 };
 
 const closeOf = (

@@ -10,7 +10,7 @@ import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connectTo, Refused, readBundle, type SignerClient, signerClient } from "../../host/index.ts";
 import { sat } from "../../protocol/units.ts";
-import { add, htlcOf, open, plainTerms, start, update } from "../scripted/channel.ts";
+import { add, htlcOf, keysendOf, open, plainTerms, start, update } from "../scripted/channel.ts";
 import { verifyOf } from "../scripted/checks.ts";
 import { peer } from "../scripted/peer.ts";
 import { curve } from "../scripted/road.ts";
@@ -98,13 +98,11 @@ describe("a signer in its own process", () => {
       verifyOf(curve, channel, bob, first.sign, await client.call("signCounterpartyCommitment", first.sign)),
     ).toEqual([]);
 
-    const second = update(
-      channel,
-      bob,
-      one as never,
-      1n,
-      add(start(terms), htlcOf("holder", 50_000_000n, "paid")),
-    );
+    const paid = htlcOf("holder", 50_000_000n, "paid");
+    expect(await client.call("proposePayment", keysendOf(node, paid))).toMatchObject({
+      standing: "approved",
+    });
+    const second = update(channel, bob, one as never, 1n, add(start(terms), paid));
     const signed = await client.call("signCounterpartyCommitment", second.sign);
     expect(verifyOf(curve, channel, bob, second.sign, signed)).toEqual([]);
     await client.call("validateHolderCommitment", second.validate);

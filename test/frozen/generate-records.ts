@@ -1,19 +1,30 @@
-/** Writes records-v1.json, while version 1 is not released. Afterwards its bytes are on people's disks. */
+/**
+ * Writes records-v2.json, while version 2 is not released. Afterwards its bytes are on people's disks, as those of
+ * records-v1.json are.
+ */
 
 import { writeFileSync } from "node:fs";
 import { toHex } from "../../protocol/bytes.ts";
-import { packChannel, packNode } from "../../signer/core/records.ts";
+import { packAllowlist, packApproval, packNode, packOutpoint, packPayment } from "../../signer/core/node-records.ts";
+import { packChannel } from "../../signer/core/records.ts";
 import { readable } from "./example.ts";
-import { channelStates, nodeState } from "./records.ts";
+import { allowlistState, approvalStates, channelStates, nodeState, outpointStates, paymentStates } from "./records.ts";
+
+const frozenOf = <T>(states: Readonly<Record<string, T>>, pack: (state: T) => Uint8Array) =>
+  Object.fromEntries(
+    Object.entries(states).map(([name, state]) => [
+      name,
+      { state: readable(state), bytes: toHex(pack(state)) },
+    ]),
+  );
 
 const frozen = {
-  node: { state: readable(nodeState), bytes: toHex(packNode(nodeState)) },
-  channels: Object.fromEntries(
-    Object.entries(channelStates).map(([name, state]) => [
-      name,
-      { state: readable(state), bytes: toHex(packChannel(state)) },
-    ]),
-  ),
+  nodes: frozenOf({ node: nodeState }, packNode),
+  channels: frozenOf(channelStates, packChannel),
+  payments: frozenOf(paymentStates, packPayment),
+  approvals: frozenOf(approvalStates, packApproval),
+  outpoints: frozenOf(outpointStates, packOutpoint),
+  allowlists: frozenOf({ allowlist: allowlistState }, packAllowlist),
 };
 
-writeFileSync(new URL("./records-v1.json", import.meta.url), `${JSON.stringify(frozen, null, 1)}\n`);
+writeFileSync(new URL("./records-v2.json", import.meta.url), `${JSON.stringify(frozen, null, 1)}\n`);

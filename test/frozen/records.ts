@@ -2,12 +2,17 @@
 
 import type { Shape } from "../../protocol/codec.ts";
 import * as f from "../../protocol/operations/fields.ts";
-import type { ChannelState, NodeState } from "../../signer/core/state.ts";
+import { fact } from "../../protocol/outcome.ts";
+import type { OutpointState } from "../../signer/core/outpoints.ts";
+import type { Allowlist, Approval, ChannelState, Intent, NodeState, Payment } from "../../signer/core/state.ts";
 import { exampleOf } from "./example.ts";
 
 const counter = { at: 0 };
 const of = <T>(field: { readonly shape: Shape }): T => exampleOf(field.shape, counter) as T;
 const digest = (): Uint8Array => of({ shape: { kind: "bytes", length: 32, unit: "hash" } });
+const sum = (): bigint => of<bigint>(f.msat);
+/** A second, an hour, an index: what fits into 32 bits. */
+const small = (): number => of({ shape: { kind: "uint", bits: 32, max: 0xffff_ffffn, unit: "seconds" } });
 
 const variant = (n: bigint, trimmed: "known" | "unknown") => ({
   hash: digest(),
@@ -18,7 +23,12 @@ const variant = (n: bigint, trimmed: "known" | "unknown") => ({
   toCounterparty: of(f.sat) as never,
   htlcs: of(f.htlcs) as never,
   trimmed: trimmed === "known" ? (of(f.htlcs) as never) : ("unknown" as const),
-  balance: { low: of<bigint>(f.msat), high: of<bigint>(f.msat) },
+  balance: { low: sum(), high: sum() },
+  settled: [
+    { hash: of<never>(f.hash), in: sum(), out: sum() },
+    { hash: of<never>(f.hash), in: sum(), out: 0n },
+  ],
+  hidden: { lost: sum(), gained: sum() },
 });
 
 const open = (phase: "open" | "closing"): ChannelState => ({
@@ -52,10 +62,96 @@ const open = (phase: "open" | "closing"): ChannelState => ({
   },
 });
 
-export const nodeState: NodeState = { nextChannel: 258n as never };
+const window = () => [
+  { hour: small(), amount: sum() },
+  { hour: small(), amount: sum() },
+];
+export const nodeState: NodeState = {
+  nextChannel: 258n as never,
+  time: small(),
+  windows: { sent: window(), funded: window(), trimmed: window(), fees: window(), lost: window() },
+  nextWallet: small(),
+};
+
+const intent = (kind: Intent["kind"], payee: Intent["payee"]): Intent => ({
+  content: digest(),
+  kind,
+  amount: sum(),
+  feeLimit: sum(),
+  payee,
+  at: small(),
+  until: small(),
+});
+const payment = (rest: Pick<Payment, "intent" | "issued">): Payment => ({
+  hash: of(f.hash),
+  settledIn: sum(),
+  settledOut: sum(),
+  ...rest,
+});
+const issued = (amount: bigint | "unknown") => ({ amount, until: small() });
+
+export const paymentStates: Readonly<Record<string, Payment>> = {
+  bare: payment({ intent: "unknown", issued: "unknown" }),
+  intended: payment({ intent: intent("bolt12", of(f.node)), issued: "unknown" }),
+  issued: payment({ intent: "unknown", issued: issued(sum()) }),
+  rebalance: payment({ intent: intent("rebalance", "unknown"), issued: issued("unknown") }),
+};
+
+const approval = (rest: Pick<Approval, "subject" | "standing" | "by" | "intent" | "bound">): Approval => ({
+  id: digest(),
+  amount: sum(),
+  shown: [of(fact), of(fact)],
+  asked: small(),
+  until: small(),
+  ...rest,
+});
+
+export const approvalStates: Readonly<Record<string, Approval>> = {
+  payment: approval({
+    subject: "payment",
+    standing: "pending",
+    by: "",
+    intent: { hash: of(f.hash), intent: intent("keysend", of(f.node)) },
+    bound: "unknown",
+  }),
+  outputs: approval({
+    subject: "outputs",
+    standing: "approved",
+    by: "approver 7",
+    intent: "unknown",
+    bound: of(f.outpoint),
+  }),
+  opening: approval({
+    subject: "opening",
+    standing: "denied",
+    by: "approver 8",
+    intent: "unknown",
+    bound: "unknown",
+  }),
+};
 
 export const channelStates: Readonly<Record<string, ChannelState>> = {
   stub: { phase: "stub" },
   open: open("open"),
   closing: open("closing"),
+  forgotten: { phase: "forgotten" },
+};
+
+export const allowlistState: Allowlist = {
+  scripts: [of(f.script), of(f.script)],
+  payees: [of(f.node), of(f.node)],
+};
+
+const outpointState = (rest: Pick<OutpointState, "value" | "foreign" | "funds">): OutpointState => ({
+  outpoint: of(f.outpoint),
+  fees: sum(),
+  sent: sum(),
+  at: small(),
+  ...rest,
+});
+
+export const outpointStates: Readonly<Record<string, OutpointState>> = {
+  said: outpointState({ value: of(f.sat), foreign: false, funds: [] }),
+  foreign: outpointState({ value: "unknown", foreign: true, funds: [] }),
+  funding: outpointState({ value: "unknown", foreign: false, funds: [of(f.txid), of(f.txid)] }),
 };

@@ -17,8 +17,8 @@ export interface Target {
   decode(bytes: Uint8Array): Decoded;
   /** The one error that wrong bytes may end as. */
   rejects(error: unknown): error is Error;
-  /** Whether a value has one encoding: then whatever decodes is what it is encoded as. */
-  readonly exact: boolean;
+  /** Whether a value has one encoding: then whatever decodes is what it is encoded as. Of older versions it is not. */
+  readonly exact: boolean | ((input: Uint8Array) => boolean);
   /** What of the accepted ones differs, and what of the reasons, for telling outcomes apart. */
   kindOf?(value: unknown): string;
   reasonOf?(error: Error): string;
@@ -67,7 +67,8 @@ const encodings = (
   } catch (error) {
     return unexpected("what was decoded can't be encoded:", error);
   }
-  if (target.exact && !equal(encoded, input)) return failed("what was decoded has another encoding");
+  const exact = typeof target.exact === "boolean" ? target.exact : target.exact(input);
+  if (exact && !equal(encoded, input)) return failed("what was decoded has another encoding");
   let again: Decoded;
   try {
     again = target.decode(encoded);

@@ -4,6 +4,7 @@ import type { Target } from "./check.ts";
 import { bitcoinTargets } from "./targets/bitcoin.ts";
 import { chainTargets } from "./targets/chain.ts";
 import { boltTargets } from "./targets/invoices.ts";
+import { onchainTargets } from "./targets/onchain.ts";
 import { protocolTargets } from "./targets/protocol.ts";
 import { signerTargets } from "./targets/signer.ts";
 
@@ -12,6 +13,7 @@ export const targets: readonly Target[] = [
   ...bitcoinTargets,
   ...chainTargets,
   ...boltTargets,
+  ...onchainTargets,
   ...signerTargets,
 ];
 

@@ -5,6 +5,7 @@ import { memoryDisk } from "../../signer/store/memory.ts";
 import { add, htlcOf } from "../scripted/channel.ts";
 import { rig } from "../scripted/road.ts";
 import { scene } from "../scripted/scene.ts";
+import { attack } from "../scripted/tally.ts";
 
 test("the one that opened the store last goes on; the other signs nothing more", async () => {
   const disk = memoryDisk();
@@ -15,16 +16,20 @@ test("the one that opened the store last goes on; the other signs nothing more",
   const { sign, validate, revoke } = await older.at(1n, held);
 
   // Whatever would have to be durable first is a fault; also a repetition, which writes an audit record.
-  expect(await older.signer.outcome("signCounterpartyCommitment", sign)).toMatchObject({
-    is: "fault",
-    fault: { code: "stale" },
-  });
+  await attack("the older one signs", async () =>
+    expect(await older.signer.outcome("signCounterpartyCommitment", sign)).toMatchObject({
+      is: "fault",
+      fault: { code: "stale" },
+    }),
+  );
   for (const [name, body] of [
     ["signCounterpartyCommitment", sign],
     ["validateHolderCommitment", validate],
     ["revokeHolderCommitment", revoke],
   ] as const)
-    expect((await older.signer.outcome(name, body as never)).is).toBe("fault");
+    await attack(`the older one answers ${name}`, async () =>
+      expect((await older.signer.outcome(name, body as never)).is).toBe("fault"),
+    );
   expect(older.signer.session.fault()).toBeDefined();
 
   // The honest neighbour.
@@ -43,7 +48,7 @@ test("two that race over one store: no number is signed twice over", async () =>
     first.signer.outcome("signCounterpartyCommitment", one.sign),
     second.outcome("signCounterpartyCommitment", other.sign),
   ]);
-  expect(outcomes.map(({ is }) => is)).toEqual(["fault", "reply"]);
+  await attack("both sign", () => expect(outcomes.map(({ is }) => is)).toEqual(["fault", "reply"]));
 });
 
 test("a record that changed under a session is a fault, and never overwritten", async () => {
@@ -57,5 +62,7 @@ test("a record that changed under a session is a fault, and never overwritten", 
   const write = { key, was: stored.version, bytes: stored.bytes };
   await store.commit({ epoch: store.epoch, writes: [write], audit: [] });
   const { sign } = await on.at(1n, on.start);
-  expect((await on.signer.outcome("signCounterpartyCommitment", sign)).is).toBe("fault");
+  await attack("signed over what another wrote", async () =>
+    expect((await on.signer.outcome("signCounterpartyCommitment", sign)).is).toBe("fault"),
+  );
 });

@@ -8,6 +8,7 @@ import { memoryDisk } from "../../signer/store/memory.ts";
 import type { CommitPoint } from "../../signer/store/store.ts";
 import { add, ask, htlcOf, preimageOf, remove, withFeerate } from "../scripted/channel.ts";
 import type { Balances } from "../scripted/content.ts";
+import { keysend } from "../scripted/payments.ts";
 import { rig } from "../scripted/road.ts";
 import { scene } from "../scripted/scene.ts";
 
@@ -47,7 +48,7 @@ describe("another content of a number", () => {
     // Built upon the first content, which is no predecessor of itself.
     const settled = await on.at(1n, remove(add(on.start, offered), offered, "fulfil"), [preimageOf("a")]);
     expect(await on.signer.refusal("signCounterpartyCommitment", settled.sign)).toMatchObject({
-      rule: "commitment-value-conserved",
+      rule: "routing-deltas-only-htlc",
       final: true,
     });
     // The honest neighbours: fewer HTLCs, another fee.
@@ -99,7 +100,7 @@ describe("another content of a number", () => {
     // From the content in which it is settled there is nothing left to settle.
     const twice = await on.at(3n, move(remove(held, offered, "fulfil"), 10_000_000n), [preimageOf("a")]);
     expect(await on.signer.refusal("signCounterpartyCommitment", twice.sign)).toMatchObject({
-      rule: "commitment-value-conserved",
+      rule: "routing-deltas-only-htlc",
     });
     await on.signer.call(
       "signCounterpartyCommitment",
@@ -143,7 +144,7 @@ describe("a signer that dies", () => {
       [1n, held, []],
       [2n, settled, [preimageOf("a")]],
     ];
-    const requests = [];
+    const requests = [ask("proposePayment", keysend(on.opened.node, htlc))];
     for (const [n, balances, preimages] of steps) {
       const { sign, validate, revoke, revocation } = await on.at(n, balances, preimages);
       requests.push(ask("signCounterpartyCommitment", sign), ask("validateHolderCommitment", validate));
@@ -154,7 +155,7 @@ describe("a signer that dies", () => {
   };
 
   test("at any write, before it or after, goes on with the same bytes when it is asked again", async () => {
-    const calm = await scene();
+    const calm = await scene({ signer: await rig({ proposes: false }) });
     const requests = await script(calm);
     const wanted: unknown[] = [];
     for (const { name, body } of requests) wanted.push(await calm.signer.call(name, body as never));
@@ -171,7 +172,7 @@ describe("a signer that dies", () => {
             ...disk,
             open: () => disk.open({ at: breakAt(point, { commit, how: "throw" }) }),
           };
-          const on = await scene({ signer: await rig({ disk: breaking }) });
+          const on = await scene({ signer: await rig({ disk: breaking, proposes: false }) });
           let at = 0;
           for (; at < requests.length; at++) {
             const { name, body } = requests[at] as (typeof requests)[number];
@@ -184,7 +185,7 @@ describe("a signer that dies", () => {
           const { name, body } = requests[0] as (typeof requests)[number];
           expect((await on.signer.outcome(name, body as never)).is).toBe("fault");
           // The host begins some way back, as its outbox does.
-          const again = await rig({ disk });
+          const again = await rig({ disk, proposes: false });
           for (let i = Math.max(0, at - back); i < requests.length; i++) {
             const { name, body } = requests[i] as (typeof requests)[number];
             expect(await again.call(name, body as never)).toEqual(wanted[i]);
@@ -196,19 +197,19 @@ describe("a signer that dies", () => {
   });
 
   test("with many requests under way leaves a state that they can all be asked again on", async () => {
-    const calm = await scene();
+    const calm = await scene({ signer: await rig({ proposes: false }) });
     const requests = await script(calm);
     const disk = memoryDisk();
     const breaking = {
       ...disk,
       open: () => disk.open({ at: breakAt("before-commit", { commit: 3, how: "throw" }) }),
     };
-    const on = await scene({ signer: await rig({ disk: breaking }) });
+    const on = await scene({ signer: await rig({ disk: breaking, proposes: false }) });
     const outcomes = await Promise.all(
       requests.map(({ name, body }) => on.signer.outcome(name, body as never)),
     );
     expect(outcomes.every(({ is }) => is === "fault")).toBe(true);
-    const again = await rig({ disk });
+    const again = await rig({ disk, proposes: false });
     for (const { name, body } of requests) await again.call(name, body as never);
   });
 });

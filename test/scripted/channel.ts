@@ -145,3 +145,19 @@ export const remove = (now: Balances, htlc: Htlc, how: "fulfil" | "fail"): Balan
 export const withFeerate = (now: Balances, rate: Feerate): Balances => ({ ...now, feerate: rate });
 
 export const start = (terms: Terms): Balances => opening(terms, plainFeerate);
+
+/** What an honest host proposes before it offers this HTLC: the payee of a keysend is whoever has the preimage. */
+export const keysendOf = (
+  node: NodeId,
+  { hash, amount }: Pick<Htlc, "hash" | "amount">,
+  feeLimit = msat(0n),
+): Request<"proposePayment"> => ({
+  node,
+  kind: "keysend",
+  hash,
+  amount,
+  feeLimit,
+  invoice: "",
+  source: "",
+  payee: unknown,
+});

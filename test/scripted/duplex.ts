@@ -43,6 +43,7 @@ export class Duplex {
   readonly opened: Opened;
   readonly peer: Peer;
   readonly preimages = new Map<string, Preimage>();
+  readonly fates = new Map<Htlc, "fulfil" | "fail">();
   readonly updates: Record<Side, Update[]> = { holder: [], counterparty: [] };
   /** Of a side's updates, how many the other revoked after. */
   readonly acked: Record<Side, number> = { holder: 0, counterparty: 0 };

@@ -96,6 +96,13 @@ const shares = (tape: Tape, all: bigint): bigint =>
 const mayAfford = (duplex: Duplex, side: Side): boolean =>
   duplex.surely(side) >= (duplex.terms.type === "anchors" && duplex.terms.opener === side ? 660_000n : 0n);
 
+/** A node that has decided once keeps to it after a crash: the preimage of what it fulfilled may be out already. */
+const fateOf = ({ fates }: Duplex, tape: Tape, htlc: Htlc): "fulfil" | "fail" => {
+  const fate = fates.get(htlc) ?? tape.pick(["fulfil", "fail"] as const);
+  fates.set(htlc, fate);
+  return fate;
+};
+
 /** One update that BOLT 2 allows, or none. */
 const propose = (duplex: Duplex, tape: Tape, by: Side, alike: boolean): void => {
   const settleable = duplex.settleable(by);
@@ -117,7 +124,8 @@ const propose = (duplex: Duplex, tape: Tape, by: Side, alike: boolean): void => 
     }
     case 2: {
       if (settleable.length === 0) return;
-      duplex.propose(by, { kind: tape.pick(["fulfil", "fail"] as const), htlc: tape.pick(settleable) });
+      const htlc = tape.pick(settleable);
+      duplex.propose(by, { kind: fateOf(duplex, tape, htlc), htlc });
       return;
     }
     case 3: {
@@ -209,7 +217,7 @@ export const play = async (
     while (!duplex.isQuiet() && !stopped) {
       for (const side of ["holder", "counterparty"] as const) {
         for (const htlc of duplex.settleable(side))
-          duplex.propose(side, { kind: tape.pick(["fulfil", "fail"] as const), htlc });
+          duplex.propose(side, { kind: fateOf(duplex, tape, htlc), htlc });
         await advance(side);
       }
     }

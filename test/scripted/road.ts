@@ -1,11 +1,15 @@
 /** A session over a store in memory, with real keys, rules and audit records. */
 
+import { toHex } from "../../protocol/bytes.ts";
+import { isKnown, unknown } from "../../protocol/codec.ts";
 import type { Curve } from "../../protocol/curve/curve.ts";
 import { loadNative } from "../../protocol/curve/index.ts";
 import type { Tier } from "../../protocol/operations/fields.ts";
-import type { Name, Reply, Request } from "../../protocol/operations/index.ts";
+import type { AnyRequest, Name, Reply, Request } from "../../protocol/operations/index.ts";
 import type { Outcome, Refusal } from "../../protocol/outcome.ts";
 import { Secret } from "../../protocol/secret.ts";
+import { msat, type PaymentHash } from "../../protocol/units.ts";
+import type { ChainSettings } from "../../signer/core/chain/book.ts";
 import { defaultPolicy, type Policy } from "../../signer/core/policy.ts";
 import type { Keyring, Store, Verify } from "../../signer/core/ports.ts";
 import { openSession, type Session } from "../../signer/core/session.ts";
@@ -14,6 +18,7 @@ import { type SoftwareKeyring, softwareKeyring } from "../../signer/keys/softwar
 import { grouped } from "../../signer/store/grouped.ts";
 import { type MemoryDisk, memoryDisk } from "../../signer/store/memory.ts";
 import { ask } from "./channel.ts";
+import { attempted, honestPassed } from "./tally.ts";
 
 export const curve: Curve = await loadNative();
 
@@ -39,7 +44,26 @@ export interface RigOptions {
   readonly verify?: Verify;
   readonly wrap?: (store: Store) => Store;
   readonly watch?: (keyring: Keyring) => Keyring;
+  /** Seconds since 1970. */
+  readonly time?: () => number;
+  /** An honest host proposes what it pays; tests of that propose by themselves. */
+  readonly proposes?: boolean;
+  /** Without it no chain is followed. */
+  readonly chain?: ChainSettings;
 }
+
+export const plainTime = 1_700_000_000;
+
+/** Far above what a test offers, and within the limits of a regtest. */
+const plenty = msat(100_000_000_000n);
+
+const offeredIn = ({ name, body }: AnyRequest): ReadonlyMap<string, PaymentHash> => {
+  if (name !== "signCounterpartyCommitment" && name !== "validateHolderCommitment") return new Map();
+  const all = isKnown(body.trimmed) ? [...body.htlcs, ...body.trimmed] : body.htlcs;
+  return new Map(
+    all.filter(({ offeredBy }) => offeredBy === "holder").map(({ hash }) => [toHex(hash), hash]),
+  );
+};
 
 export const rig = async ({
   disk = memoryDisk(),
@@ -48,6 +72,9 @@ export const rig = async ({
   verify = async (jobs) => curve.verifyBatch(jobs),
   wrap = (store) => store,
   watch = (keyring) => keyring,
+  time = () => plainTime,
+  proposes = true,
+  chain,
 }: RigOptions = {}): Promise<Rig> => {
   const store = wrap(grouped(disk.open()));
   const faults: unknown[] = [];
@@ -60,32 +87,65 @@ export const rig = async ({
       policy: { ...defaultPolicy("regtest"), ...policy },
       curve,
       software: "countersign test",
+      ...(chain === undefined ? {} : { chain }),
     },
     store,
     keyring: watch(keyring),
     journal: journal({ now: () => 1_700_000_000_000 }),
     verify,
+    now: time,
     report: (error) => faults.push(error),
   });
-  const outcome = async <N extends Name>(name: N, body: Request<N>): Promise<Outcome<N>> =>
-    (await session.respond(ask(name, body), "test")) as Outcome<N>;
+  const proposed = new Set<string>();
+  const answer = async <N extends Name>(name: N, body: Request<N>): Promise<Outcome<N>> => {
+    const request = ask(name, body);
+    for (const [key, hash] of proposes ? offeredIn(request) : []) {
+      if (proposed.has(key)) continue;
+      proposed.add(key);
+      const { node } = keyring;
+      const intent = { node, kind: "keysend", hash, amount: plenty, feeLimit: msat(0n) } as const;
+      const none = { invoice: "", source: "", payee: unknown } as const;
+      await session.respond(ask("proposePayment", { ...intent, ...none }), "test");
+    }
+    return (await session.respond(request, "test")) as Outcome<N>;
+  };
   return {
     session,
     keyring,
     store,
     disk,
     faults,
-    outcome,
+    // What a test only looks at may be an attack or not: it counts as one where it was refused.
+    outcome: async (name, body) => {
+      const result = await answer(name, body);
+      if (result.is === "refusal" || result.is === "malformed") attempted(true);
+      return result;
+    },
     call: async (name, body) => {
-      const result = await outcome(name, body);
-      if (result.is === "reply") return result.reply;
+      const result = await answer(name, body);
+      if (result.is === "reply") {
+        honestPassed();
+        return result.reply;
+      }
       throw new Error(`${name}: ${JSON.stringify(result)} ${faults.map(String).join()}`);
     },
     refusal: async (name, body) => {
-      const result = await outcome(name, body);
+      const result = await answer(name, body);
+      attempted(result.is === "refusal");
       if (result.is === "refusal") return result.refusal;
       throw new Error(`${name} was not refused but ${result.is} ${faults.map(String).join()}`);
     },
-    restart: (changes = policy) => rig({ disk, policy: changes, tier, verify, wrap, watch }),
+    restart: (changes = policy) =>
+      rig({
+        disk,
+        policy: changes,
+        tier,
+        verify,
+        wrap,
+        watch,
+        time,
+        proposes,
+        ...(chain === undefined ? {} : { chain }),
+      }),
   };
 };

@@ -78,6 +78,8 @@ const contentsOf = ({ terms, owner, now }: { terms: Terms; owner: Side; now: Bal
   };
 };
 
+const unsettled = { settled: [], hidden: { lost: 0n, gained: 0n } } as const;
+
 describe("an honest commitment", () => {
   test("is explained, and the true balances lie where it says", () => {
     const seen = { noHolder: 0, noCounterparty: 0, trimmed: 0 };
@@ -166,7 +168,7 @@ describe("one commitment after another", () => {
         content: at(to),
         paid: paid === "unknown" ? unknown : new Set(paid.map(({ hash }) => toHex(hash))),
       },
-      { ...at(from), balance: exact(from) },
+      { ...at(from), balance: exact(from), ...unsettled },
     );
   const having = (holder: bigint, htlcs: readonly Htlc[] = []): Balances => ({
     ...start,
@@ -210,7 +212,7 @@ describe("one commitment after another", () => {
     });
     expect(step(having(600_000_000n), having(601_000_000n))).toMatchObject({
       is: "broken",
-      rule: "commitment-value-conserved",
+      rule: "routing-deltas-only-htlc",
       facts: { holderCanHave: 600_000_000n },
     });
   });
@@ -263,7 +265,7 @@ describe("one commitment after another", () => {
       content: { ...at(to), trimmed: unknown } as Content,
       paid: unknown as typeof unknown,
     };
-    const followed = follow(next, { ...at(from), trimmed: unknown, balance: exact(from) });
+    const followed = follow(next, { ...at(from), trimmed: unknown, balance: exact(from), ...unsettled });
     expect(followed).toMatchObject({ is: "borne" });
     expect(followed.is === "borne" && followed.charge).toBeGreaterThan(299_000n);
     expect(followed.is === "borne" && followed.charge).toBeLessThanOrEqual(300_000n);
@@ -272,11 +274,13 @@ describe("one commitment after another", () => {
       ...next,
       content: { ...next.content, toCounterparty: sat(next.content.toCounterparty + 300n) },
     };
-    expect(follow(gone, { ...at(from), trimmed: unknown, balance: exact(from) }).is).toBe("broken");
+    expect(follow(gone, { ...at(from), trimmed: unknown, balance: exact(from), ...unsettled }).is).toBe(
+      "broken",
+    );
     // It comes back, or has been paid.
     for (const holder of [600_000_000n, 599_700_000n]) {
       const back = { ...next, content: { ...at(having(holder)), trimmed: unknown } as Content };
-      expect(follow(back, { ...next.content, balance: exact(to) }).is).toBe("borne");
+      expect(follow(back, { ...next.content, balance: exact(to), ...unsettled }).is).toBe("borne");
     }
   });
 
@@ -291,7 +295,12 @@ describe("one commitment after another", () => {
         owner: "counterparty",
         setup: setupOf(terms),
         content: { ...at(next), ...blind },
-        predecessors: befores.map((before) => ({ ...at(before), ...blind, balance: exact(before) })),
+        predecessors: befores.map((before) => ({
+          ...at(before),
+          ...blind,
+          balance: exact(before),
+          ...unsettled,
+        })),
         paid: trimmed === "unknown" ? unknown : new Set(),
       });
     };
@@ -315,7 +324,7 @@ describe("one commitment after another", () => {
         [other, more],
       ])
         expect(succeeding(more, befores)).toMatchObject({ is: "borne", balance: { low: 600_000_999n } });
-      expect(succeeding(more, [other])).toMatchObject({ is: "broken", rule: "commitment-value-conserved" });
+      expect(succeeding(more, [other])).toMatchObject({ is: "broken", rule: "routing-deltas-only-htlc" });
       expect(succeeding(more, [])).toMatchObject({ is: "broken", rule: "commitment-retry-same" });
     });
 

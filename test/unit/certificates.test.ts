@@ -211,8 +211,15 @@ describe("a caller", () => {
 
   test("asks for its own node", () => {
     const other = point(new Uint8Array(33).fill(3));
-    expect(mayAsk(host, node)).toBe(true);
-    expect(mayAsk(host, other)).toBe(false);
-    expect(mayAsk({ role: "admin" }, other)).toBe(true);
+    expect(mayAsk(host, "points", node)).toBe(true);
+    expect(mayAsk(host, "points", other)).toBe(false);
+  });
+
+  test("each role asks what is its own", () => {
+    expect(mayAsk(host, "status", node)).toBe(false);
+    expect(mayAsk(host, "decideApproval", node)).toBe(false);
+    expect(mayAsk({ role: "admin" }, "status", node)).toBe(true);
+    expect(mayAsk({ role: "admin" }, "points", node)).toBe(false);
+    expect(mayAsk({ role: "admin" }, "hello", node)).toBe(false);
   });
 });

@@ -42,6 +42,7 @@ describe("the configuration", () => {
       seed: "seed.age",
       store: "store.sqlite",
       certificates: "certificates",
+      admin: "admin.sock",
       curve: "native",
       threads: 0,
       log: "info",
@@ -65,6 +66,7 @@ describe("the configuration", () => {
       seed: word,
       store: word,
       certificates: word,
+      admin: word,
       curve: fc.constantFrom("native" as const, "noble" as const),
       threads: fc.nat(64),
       log: fc.constantFrom("debug" as const, "info" as const, "warn" as const, "error" as const),
@@ -128,6 +130,7 @@ describe("the configuration", () => {
     const config = parseConfig(`seed = "/mnt/key/seed.age"\nstore = "../s.sqlite"\n${least}`, "c.toml");
     expect(pathsOf(config, "/srv/signer/countersign.toml")).toEqual({
       seed: "/mnt/key/seed.age",
+      admin: "/srv/signer/admin.sock",
       store: "/srv/s.sqlite",
       certificates: "/srv/signer/certificates",
     });

@@ -24,6 +24,7 @@ test("the core answers behind a link in memory, through the codec of every other
     keyring,
     journal: journal({ now: () => 0 }),
     verify: async (jobs) => curve.verifyBatch(jobs),
+    now: () => 1_700_000_000,
     report: () => {},
   });
   const { node } = keyring;

@@ -9,6 +9,7 @@ import {
   signerClient,
   Unanswered,
 } from "../../host/index.ts";
+import { isKnown } from "../../protocol/codec.ts";
 import type { AnyRequest, Name } from "../../protocol/operations/index.ts";
 import type { Outcome } from "../../protocol/outcome.ts";
 import { type ChannelId, type CommitmentNumber, type NodeId, point } from "../../protocol/units.ts";
@@ -39,7 +40,7 @@ const signerIn = (answer: Answer) => {
       const connection = memoryConnection({
         caller: { role: "host", node },
         respond: async (request) => {
-          if ("channel" in request.body) asked.push(request.body.channel);
+          if ("channel" in request.body && isKnown(request.body.channel)) asked.push(request.body.channel);
           return await answer(request);
         },
         onFault: () => {},

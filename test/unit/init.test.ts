@@ -24,7 +24,7 @@ import { loadNative } from "../../protocol/curve/index.ts";
 import { Secret } from "../../protocol/secret.ts";
 import { point } from "../../protocol/units.ts";
 import { pathsOf, readConfig } from "../../signer/config.ts";
-import { unpackNode } from "../../signer/core/records.ts";
+import { unpackNode } from "../../signer/core/node-records.ts";
 import { readSealed } from "../../signer/keys/sealed.ts";
 import { readSeed, seedOf, wordsOf } from "../../signer/keys/seed.ts";
 import { softwareKeyring } from "../../signer/keys/software.ts";
@@ -126,6 +126,7 @@ describe("countersign init --yes", () => {
     expect(config.node).toEqual({ index: 0, id: node });
     expect(config.network).toBe("regtest");
     expect(config.tier).toBe("commitments");
+    expect(config.policy).toEqual({ preset: "regtest" });
     expect(config.listen).toBe("127.0.0.1:7601");
     expect(pathsOf(config, join(dir, "countersign.toml")).seed).toBe(join(dir, "seed.age"));
     expect(JSON.parse(text("host/host.json"))).toEqual({

@@ -11,10 +11,19 @@ import { fromHex, toHex } from "../../protocol/bytes.ts";
 import { loadNative } from "../../protocol/curve/index.ts";
 import { Secret } from "../../protocol/secret.ts";
 import { channelId, commitmentNumber } from "../../protocol/units.ts";
-import { channelKeys, nativeKeys } from "../../signer/keys/native.ts";
+import { nativeKeys } from "../../signer/keys/native.ts";
+import { channelKeys } from "../../signer/keys/node-keys.ts";
 import { recent } from "../../signer/keys/recent.ts";
 import { passphraseFrom, readSealed, seal, unseal, writeSealed } from "../../signer/keys/sealed.ts";
-import { entropyOf, newEntropy, readSeed, seedOf, wordsOf, writeSeed } from "../../signer/keys/seed.ts";
+import {
+  entropyOf,
+  newEntropy,
+  readSeed,
+  seedOf,
+  styles,
+  wordsOf,
+  writeSeed,
+} from "../../signer/keys/seed.ts";
 import { softwareKeyring } from "../../signer/keys/software.ts";
 import { createFile } from "../../signer/private-file.ts";
 import { SetupError, type SetupProblem } from "../../signer/setup-error.ts";
@@ -87,7 +96,7 @@ describe("style native, version 1", async () => {
   test.each(frozen.nodes)("every key of node $index on $network is the frozen one", async (node) => {
     const { network, index: nodeIndex } = node;
     const seed = new Secret(fromHex(frozen.seed));
-    const keys = nativeKeys({ seed, network, nodeIndex }, curve.isSecret);
+    const keys = nativeKeys({ seed, network, nodeIndex, curve });
     const keyring = softwareKeyring({ seed, style: "native", network, nodeIndex, curve });
     expect(hexOf(keys.identity())).toBe(node.identity.secret);
     expect(toHex(keyring.node)).toBe(node.identity.point);
@@ -124,16 +133,19 @@ describe("style native, version 1", async () => {
         ),
       );
     const refused = new Set([block(0), block(1)]);
-    const keys = nativeKeys(
-      { seed: new Secret(seed), network: "regtest", nodeIndex: 3 },
-      (bytes) => !refused.has(toHex(bytes)),
-    );
+    const isSecret = (bytes: Uint8Array) => !refused.has(toHex(bytes));
+    const keys = nativeKeys({
+      seed: new Secret(seed),
+      network: "regtest",
+      nodeIndex: 3,
+      curve: { ...curve, isSecret },
+    });
     expect(hexOf(keys.identity())).toBe(block(2));
   });
 
   test.each([-1, 0.5, 2 ** 30, Number.NaN])("%d is no index of a node", (nodeIndex) => {
     const seed = new Secret(fromHex(frozen.seed));
-    expect(() => nativeKeys({ seed, network: "bitcoin", nodeIndex }, () => true)).toThrow(RangeError);
+    expect(() => nativeKeys({ seed, network: "bitcoin", nodeIndex, curve })).toThrow(RangeError);
   });
 });
 
@@ -226,11 +238,12 @@ describe("a file under a passphrase", () => {
 });
 
 describe("the sealed seed", () => {
-  test("gives back what was sealed", async () => {
+  test.each(styles.toReversed())("gives back what was sealed: style %s", async (sealed) => {
     const path = join(home, "seed.age");
-    await writeSeed(path, { style: "native", entropy: entropyOf(frozen.words) }, passphrase, quick);
+    rmSync(path, { force: true });
+    await writeSeed(path, { style: sealed, entropy: entropyOf(frozen.words) }, passphrase, quick);
     const { style, entropy } = await readSeed(path, passphrase);
-    expect(style).toBe("native");
+    expect(style).toBe(sealed);
     expect(wordsOf(entropy).join(" ")).toBe(frozen.words);
   });
 
@@ -246,7 +259,7 @@ describe("the sealed seed", () => {
 
   test.each([
     ["another version", { countersign: "seed", version: 2, style: "native", words: frozen.words }],
-    ["another style", { countersign: "seed", version: 1, style: "ldk", words: frozen.words }],
+    ["another style", { countersign: "seed", version: 1, style: "eclair", words: frozen.words }],
     ["an unknown key", { countersign: "seed", version: 1, style: "native", words: frozen.words, more: 1 }],
     ["wrong words", { countersign: "seed", version: 1, style: "native", words: `${frozen.words} legal` }],
   ])("with %s is refused, and its words are in no error", async (name, content) => {

@@ -19,6 +19,7 @@ import {
   contentHash,
   type Name,
   names,
+  namesOf,
   operations,
   packReply,
   packRequest,
@@ -120,11 +121,16 @@ describe("protobufjs, given the printed .proto,", () => {
     );
   });
 
-  test("knows a unary method for every operation, and the stream", () => {
-    const service = peer.lookupService("countersign.v1.Signer");
-    expect(Object.keys(service.methods)).toEqual(["Converse", ...names.map(capital)]);
+  test.each([
+    ["host", "Signer"],
+    ["admin", "Admin"],
+  ] as const)("knows a unary method for every operation of a %s, and the stream", (role, called) => {
+    const service = peer.lookupService(`countersign.v1.${called}`);
+    expect(Object.keys(service.methods).toSorted()).toEqual(
+      ["Converse", ...namesOf(role).map(capital)].toSorted(),
+    );
     expect(service.methods["Converse"]).toMatchObject({ requestStream: true, responseStream: true });
-    for (const name of names)
+    for (const name of namesOf(role))
       expect(service.methods[capital(name)]).toMatchObject({
         requestType: `${capital(name)}Request`,
         responseType: `${capital(name)}Reply`,
@@ -146,7 +152,7 @@ describe("protobufjs, given the printed .proto,", () => {
     ["zigzagged", (proto) => proto.replace("optional uint64 amount", "optional sint64 amount")],
     ["removed", (proto) => proto.replace(/ {2}optional Terms terms = 4;\n/, "")],
     ["packed", (proto) => proto.replace(" [packed = false]", "")],
-    ["moved in the envelope", (proto) => proto.replace("hello = 1001;", "hello = 1002;")],
+    ["moved in the envelope", (proto) => proto.replace("hello = 1001;", "hello = 1999;")],
     ["unwrapped", (proto) => proto.replace("MaybeBytes expected", "bytes expected")],
   ];
   test.each(changes)("would disagree if a field were %s", (_, change) => {
@@ -265,13 +271,16 @@ describe("an envelope", () => {
       }
     };
     const largest = (1n << 64n) - 1n;
-    const requests = names.map(
+    // A spend of five hundred inputs with their transactions is more than a transport takes: that limit binds it.
+    const bound = names.filter((name) => name !== "spend");
+    const requests = bound.map(
       (name) => encodeRequest(largest, name, most(requestShape(name)) as never).length,
     );
     const replies = names.map(
       (name) => encodeOutcome(largest, name, asOutcome("reply", most(replyShape(name)))).length,
     );
-    expect(Math.max(...requests)).toBe(maxHostMessage);
+    expect(Math.max(...requests)).toBeLessThanOrEqual(maxHostMessage);
+    expect(maxHostMessage).toBe(4 * 1024 * 1024);
     expect(Math.max(...replies)).toBe(maxSignerMessage);
   });
 });

@@ -5,11 +5,27 @@ import { fromHex, toHex } from "../../protocol/bytes.ts";
 import type { Shape } from "../../protocol/codec.ts";
 import { Malformed } from "../../protocol/malformed.ts";
 import * as f from "../../protocol/operations/fields.ts";
+import { paymentKind } from "../../protocol/operations/payment.ts";
+import { fact } from "../../protocol/outcome.ts";
 import { sat } from "../../protocol/units.ts";
-import { packChannel, packNode, unpackChannel, unpackNode } from "../../signer/core/records.ts";
-import type { ChannelState } from "../../signer/core/state.ts";
+import {
+  packApproval,
+  packNode,
+  packPayment,
+  unpackApproval,
+  unpackNode,
+  unpackPayment,
+} from "../../signer/core/node-records.ts";
+import { packChannel, unpackChannel } from "../../signer/core/records.ts";
+import {
+  type Approval,
+  type ChannelState,
+  freshNode,
+  type NodeState,
+  type Payment,
+} from "../../signer/core/state.ts";
 import { readable } from "../frozen/example.ts";
-import { channelStates, nodeState } from "../frozen/records.ts";
+import { approvalStates, channelStates, nodeState, paymentStates } from "../frozen/records.ts";
 import { add, htlcOf } from "../scripted/channel.ts";
 import { evenTerms, scene } from "../scripted/scene.ts";
 import { arbitraryOf, damaged } from "./arbitrary.ts";
@@ -18,16 +34,21 @@ interface Frozen {
   readonly state: unknown;
   readonly bytes: string;
 }
-const frozen = JSON.parse(readFileSync(new URL("../frozen/records-v1.json", import.meta.url), "utf8")) as {
-  readonly node: Frozen;
-  readonly channels: Readonly<Record<string, Frozen>>;
-};
+const read = <T>(version: 1 | 2): T =>
+  JSON.parse(readFileSync(new URL(`../frozen/records-v${version}.json`, import.meta.url), "utf8")) as T;
+
+type Named = Readonly<Record<string, Frozen>>;
+const first = read<{ readonly node: Frozen; readonly channels: Named }>(1);
+const second = read<Readonly<Record<"nodes" | "channels" | "payments" | "approvals", Named>>>(2);
 
 const any = <T>(field: { readonly shape: Shape }): fc.Arbitrary<T> =>
   arbitraryOf(field.shape) as fc.Arbitrary<T>;
 const digest = fc.uint8Array({ minLength: 32, maxLength: 32 });
 const past = fc.record({ hashes: fc.array(digest, { maxLength: 8 }) }, { noNullPrototype: true });
 const msat = fc.bigInt({ min: 0n, max: 2_100_000_000_000_000_000n });
+
+const record = <T>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }) =>
+  fc.record(fields, { noNullPrototype: true });
 
 const variant = {
   hash: digest,
@@ -39,10 +60,9 @@ const variant = {
   htlcs: any(f.htlcs),
   trimmed: any(f.commitment.trimmed),
   balance: fc.record({ low: msat, high: msat }, { noNullPrototype: true }),
+  settled: fc.array(record({ hash: any(f.hash), in: msat, out: msat }), { maxLength: 4 }),
+  hidden: record({ lost: msat, gained: msat }),
 };
-const record = <T>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }) =>
-  fc.record(fields, { noNullPrototype: true });
-
 const live = {
   setup: record({
     content: digest,
@@ -73,9 +93,49 @@ const live = {
 };
 
 const channel = fc.oneof(
-  { weight: 1, arbitrary: fc.constant({ phase: "stub" as const }) },
+  { weight: 1, arbitrary: fc.constantFrom({ phase: "stub" as const }, { phase: "forgotten" as const }) },
+  { weight: 1, arbitrary: fc.constant({ phase: "forgotten" as const }) },
   { weight: 9, arbitrary: record({ phase: fc.constantFrom("open" as const, "closing" as const), ...live }) },
 ) as unknown as fc.Arbitrary<ChannelState>;
+
+const seconds = fc.integer({ min: 0, max: 0xffff_ffff });
+const window = fc.array(record({ hour: seconds, amount: msat }), { maxLength: 26 });
+const node: fc.Arbitrary<NodeState> = record({
+  nextChannel: any<NodeState["nextChannel"]>(f.channel),
+  time: seconds,
+  windows: record({ sent: window, funded: window, trimmed: window, fees: window, lost: window }),
+  nextWallet: seconds,
+});
+
+const maybe = <T>(one: fc.Arbitrary<T>) => fc.oneof(fc.constant("unknown" as const), one);
+const intent = record({
+  content: digest,
+  kind: any(paymentKind),
+  amount: msat,
+  feeLimit: msat,
+  payee: maybe(any(f.node)),
+  at: seconds,
+  until: seconds,
+});
+const payment = record({
+  hash: any(f.hash),
+  settledIn: msat,
+  settledOut: msat,
+  intent: maybe(intent),
+  issued: maybe(record({ amount: maybe(msat), until: seconds })),
+}) as fc.Arbitrary<Payment>;
+const approval = record({
+  id: digest,
+  subject: fc.constantFrom("payment", "outputs", "opening"),
+  standing: fc.constantFrom("pending", "approved", "denied"),
+  amount: msat,
+  shown: fc.array(any(fact), { maxLength: 4 }),
+  asked: seconds,
+  until: seconds,
+  by: fc.string({ maxLength: 60 }),
+  intent: maybe(record({ hash: any(f.hash), intent })),
+  bound: maybe(any(f.outpoint)),
+}) as fc.Arbitrary<Approval>;
 
 describe("a record", () => {
   test("of any channel comes back as it was", () => {
@@ -89,13 +149,37 @@ describe("a record", () => {
     );
   });
 
-  test("of any node comes back as it was", () => {
-    fc.assert(
-      fc.property(any(f.channel), (nextChannel) => {
-        const state = { nextChannel } as typeof nodeState;
-        expect(unpackNode(packNode(state))).toEqual(state);
-      }),
-    );
+  test("of any node, payment and approval comes back as it was", () => {
+    const backAndForth = <T>(
+      any: fc.Arbitrary<T>,
+      pack: (state: T) => Uint8Array,
+      unpack: typeof unpackNode,
+    ) =>
+      fc.assert(
+        fc.property(any, (state) => {
+          expect(unpack(pack(state))).toEqual(state);
+        }),
+      );
+    backAndForth(node, packNode, unpackNode);
+    backAndForth(payment, packPayment, unpackPayment as never);
+    backAndForth(approval, packApproval, unpackApproval as never);
+  });
+
+  test("says nothing of a channel that a copy with other sums shares with it", () => {
+    const open = channelStates["open"] as ChannelState & { phase: "open" };
+    packChannel(open);
+    const squared: ChannelState = {
+      ...open,
+      holder: {
+        ...open.holder,
+        variants: open.holder.variants.map((one) => ({
+          ...one,
+          settled: [],
+          hidden: { lost: 1n, gained: 2n },
+        })),
+      },
+    };
+    expect(unpackChannel(packChannel(squared))).toEqual(squared);
   });
 
   test("that was damaged is Malformed, or another valid one; never anything else", () => {
@@ -121,32 +205,86 @@ describe("a record", () => {
       { numRuns: 400 },
     );
     expect(malformed).toBeGreaterThan(200);
+    malformed = 0;
+    const records = [
+      [packNode(nodeState), unpackNode, packNode],
+      ...Object.values(paymentStates).map((one) => [packPayment(one), unpackPayment, packPayment] as const),
+      ...Object.values(approvalStates).map(
+        (one) => [packApproval(one), unpackApproval, packApproval] as const,
+      ),
+    ] as const;
+    for (const [good, unpack, pack] of records)
+      fc.assert(
+        fc.property(damaged(good), (bytes) => tried(unpack, pack as never, bytes)),
+        { numRuns: 100 },
+      );
+    expect(malformed).toBeGreaterThan(200);
   });
 
   test("of another version says so, and one of two bytes is a stub or nothing", () => {
-    for (const [name, { bytes }] of Object.entries(frozen.channels)) {
-      const later = fromHex(bytes);
-      later[0] = 2;
-      expect(() => unpackChannel(later), name).toThrow(/version 2/);
+    const later = (bytes: Uint8Array, version: number): Uint8Array => bytes.with(0, version);
+    for (const [name, { bytes }] of Object.entries(second.channels)) {
+      for (const version of [0, 3])
+        expect(() => unpackChannel(later(fromHex(bytes), version)), name).toThrow(
+          new RegExp(`version ${version}; this signer reads 1, 2`),
+        );
     }
-    expect(() => unpackNode(Uint8Array.of(2, ...new Uint8Array(8)))).toThrow(/version 2/);
-    expect(() => unpackChannel(Uint8Array.of(1, 2))).toThrow(Malformed);
-    const stub = fromHex(frozen.channels.open?.bytes ?? "");
+    expect(() => unpackNode(later(packNode(nodeState), 3))).toThrow(/version 3; this signer reads 1, 2/);
+    for (const state of Object.values(paymentStates))
+      expect(() => unpackPayment(later(packPayment(state), 2))).toThrow(/version 2; this signer reads 1/);
+    for (const state of Object.values(approvalStates))
+      expect(() => unpackApproval(later(packApproval(state), 2))).toThrow(/version 2; this signer reads 1/);
+    expect(() => unpackChannel(Uint8Array.of(2, 2))).toThrow(Malformed);
+    expect(() => unpackChannel(new Uint8Array(0))).toThrow(Malformed);
+    const stub = fromHex(second.channels["open"]?.bytes ?? "");
     stub[1] = 1;
-    expect(() => unpackChannel(stub)).toThrow(/a stub with state/);
+    expect(() => unpackChannel(stub)).toThrow(/^phase: .*state/);
   });
 
-  test("has the bytes that version 1 always had", () => {
-    expect(readable(nodeState)).toEqual(frozen.node.state);
-    expect(toHex(packNode(nodeState))).toBe(frozen.node.bytes);
-    expect(Object.keys(channelStates)).toEqual(Object.keys(frozen.channels));
-    for (const [name, state] of Object.entries(channelStates)) {
-      expect(readable(state)).toEqual(frozen.channels[name]?.state);
-      expect(toHex(packChannel(state))).toBe(frozen.channels[name]?.bytes);
-      expect(readable(unpackChannel(fromHex(frozen.channels[name]?.bytes ?? "")))).toEqual(
-        frozen.channels[name]?.state,
-      );
+  test("of version 1 is read as what it knew; of payments it knew nothing", () => {
+    expect(unpackNode(fromHex(first.node.bytes))).toEqual({ ...freshNode, nextChannel: 258n });
+    expect(readable(unpackNode(fromHex(first.node.bytes)))).toMatchObject(first.node.state as object);
+    const nothing = { settled: [], hidden: { lost: "0", gained: "0" } };
+    type Side = { readonly variants: readonly object[] };
+    const plus = (side: Side) => ({
+      ...side,
+      variants: side.variants.map((one) => ({ ...one, ...nothing })),
+    });
+    expect(Object.keys(first.channels)).toEqual(["stub", "open", "closing"]);
+    for (const { state, bytes } of Object.values(first.channels)) {
+      const was = state as { readonly holder?: Side; readonly counterparty?: Side };
+      const wanted =
+        was.holder === undefined || was.counterparty === undefined
+          ? was
+          : { ...was, holder: plus(was.holder), counterparty: plus(was.counterparty) };
+      const channel = unpackChannel(fromHex(bytes));
+      expect(readable(channel)).toEqual(wanted);
+      // What is written from now on is of version 2, and says the same.
+      expect(packChannel(channel)[0]).toBe(2);
+      expect(unpackChannel(packChannel(channel))).toEqual(channel);
     }
+  });
+
+  test("has the bytes that version 2 always had", () => {
+    const holds = <T>(states: Readonly<Record<string, T>>, all: Named, pack: (state: T) => Uint8Array) => {
+      expect(Object.keys(states)).toEqual(Object.keys(all));
+      for (const [name, state] of Object.entries(states)) {
+        expect(readable(state)).toEqual(all[name]?.state);
+        expect(toHex(pack(state))).toBe(all[name]?.bytes);
+      }
+    };
+    holds({ node: nodeState }, second.nodes, packNode);
+    holds(channelStates, second.channels, packChannel);
+    holds(paymentStates, second.payments, packPayment);
+    holds(approvalStates, second.approvals, packApproval);
+    const reads = (all: Named, unpack: (bytes: Uint8Array) => unknown) => {
+      for (const { state, bytes } of Object.values(all))
+        expect(readable(unpack(fromHex(bytes)))).toEqual(state);
+    };
+    reads(second.nodes, unpackNode);
+    reads(second.channels, unpackChannel);
+    reads(second.payments, unpackPayment);
+    reads(second.approvals, unpackApproval);
   });
 
   test("holds the largest channel that rules let through", async () => {

@@ -271,6 +271,7 @@ describe("what breaks", () => {
         keyring,
         journal: journal({ now: () => 0 }),
         verify: async () => [],
+        now: () => 1_700_000_000,
         report: () => {},
       }),
     ).rejects.toThrow(/unknown kind/);
@@ -294,6 +295,7 @@ describe("what breaks", () => {
       keyring: { ...keyring, points } as Keyring,
       journal: journal({ now: () => 0 }),
       verify: async (jobs) => curve.verifyBatch(jobs),
+      now: () => 1_700_000_000,
       report: (error) => told.push(error),
     });
     const outcome = await broken.respond({ name: "validateHolderCommitment", body: validate }, "test");

@@ -43,5 +43,8 @@ export const merkleRoot = (records: readonly TlvRecord[]): Uint8Array => {
 };
 
 /** What BIP340 signs, of the one signature field that the BOLT defines. */
+export const rootDigest = (message: SignedMessage, root: Uint8Array): Uint8Array =>
+  tagged(ascii(`lightning${message}signature`))(root);
+
 export const offerDigest = (message: SignedMessage, records: readonly TlvRecord[]): Uint8Array =>
-  tagged(ascii(`lightning${message}signature`))(merkleRoot(records));
+  rootDigest(message, merkleRoot(records));

@@ -3,6 +3,7 @@
 import { closingWeight, feeOf } from "../../../protocol/bolt/weight.ts";
 import { equal } from "../../../protocol/bytes.ts";
 import { isKnown } from "../../../protocol/codec.ts";
+import type { Side } from "../../../protocol/operations/fields.ts";
 import type { Request } from "../../../protocol/operations/index.ts";
 import { dustLimitOf, listOf, max } from "../balance.ts";
 import type { Policy } from "../policy.ts";
@@ -15,13 +16,17 @@ export interface ClosingView {
   readonly live: Live;
   readonly policy: Policy;
   readonly close: Request<"signClosing">;
+  /** Of the fee: the opener, and in a simple close the closer. */
+  readonly payer: Side;
+  /** Where the proposal says it; else it is what the outputs leave. */
+  readonly fee?: bigint;
 }
 
 const sides = ["holder", "counterparty"] as const;
 
 /** With what was left out as dust, and what both balances had under a satoshi. */
-const feeOfClose = ({ live, close }: ClosingView): bigint =>
-  live.setup.terms.value - close.toHolder - close.toCounterparty;
+const feeOfClose = ({ live, close, fee }: ClosingView): bigint =>
+  fee ?? live.setup.terms.value - close.toHolder - close.toCounterparty;
 
 /** The most, in satoshi, that any live commitment gives us before fees. */
 const balance = ({ holder, counterparty }: Live): bigint =>
@@ -55,8 +60,8 @@ export const closingRules: readonly Rule<ClosingView>[] = [
     return undefined;
   }),
   rule("mutual-value-matches-commitment", (view) => {
-    const { live, close } = view;
-    const fee = live.setup.terms.opener === "holder" ? feeOfClose(view) : 0n;
+    const { live, close, payer } = view;
+    const fee = payer === "holder" ? feeOfClose(view) : 0n;
     const due = balance(live) - fee;
     if (close.toHolder + 1n >= due) return undefined;
     return close.toHolder === 0n && due <= dust(view) ? undefined : { toHolder: close.toHolder, due, fee };
@@ -68,8 +73,8 @@ export const closingRules: readonly Rule<ClosingView>[] = [
     return close.toHolder === 0n || ours ? undefined : { script: close.holderScript };
   }),
   rule("mutual-fee-range", (view) => {
-    const { live, policy, close } = view;
-    if (live.setup.terms.opener !== "holder") return undefined;
+    const { policy, close, payer } = view;
+    if (payer !== "holder") return undefined;
     // Nodes reckon with both outputs, and what is left out as dust is fee too, but nobody's choice.
     const weight = closingWeight([close.holderScript, close.counterpartyScript]);
     const left = close.toHolder === 0n || close.toCounterparty === 0n ? dust(view) : 0n;

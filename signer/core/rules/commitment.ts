@@ -22,9 +22,12 @@ import {
   type Succession,
   total,
 } from "../balance.ts";
+import { worst } from "../payments/settlement.ts";
 import type { Policy } from "../policy.ts";
+import { maxSettled } from "../records.ts";
 import type { Facts, Rule } from "../rule.ts";
-import type { Content, Setup } from "../state.ts";
+import type { Content, Hidden, NodeState, Setup } from "../state.ts";
+import { spent } from "../velocity.ts";
 import { rule } from "./table.ts";
 
 /** What does not change with the channel's progress: judged before anything is built. */
@@ -113,7 +116,13 @@ export interface SuccessionView extends Succession {
 export const succeed = ({ predecessors, ...next }: SuccessionView): Followed => {
   if (next.content.number === 0n) {
     const opening = openingBalance(next.setup.terms);
-    return { is: "borne", balance: { low: opening, high: opening }, charge: 0n };
+    return {
+      is: "borne",
+      balance: { low: opening, high: opening },
+      charge: 0n,
+      settled: [],
+      hidden: { lost: 0n, gained: 0n },
+    };
   }
   let result: Followed = {
     is: "broken",
@@ -127,11 +136,15 @@ export const succeed = ({ predecessors, ...next }: SuccessionView): Followed => 
         is: "borne",
         balance: hull(result.balance, one.balance),
         charge: min(result.charge, one.charge),
+        settled: worst(result.settled, one.settled),
+        hidden: net(result.hidden) >= net(one.hidden) ? result.hidden : one.hidden,
       };
     else if (result.is === "broken") result = one;
   }
   return result;
 };
+
+export const net = ({ lost, gained }: Hidden): bigint => lost - gained;
 
 export interface LimitView {
   readonly setup: Setup;
@@ -143,6 +156,8 @@ export interface LimitView {
    * step by step: a limit that was lowered since stops what is new, never what is on its way out.
    */
   readonly standing: readonly Content[];
+  /** Hashes settled in this channel that the other side's commitments do not yet agree on. */
+  readonly settled: number;
 }
 
 const offeredIn = (content: Content): readonly Htlc[] => by(listOf(content), "holder");
@@ -158,8 +173,9 @@ const offersMore = ({ content, standing }: LimitView): boolean => {
 
 export const limitRules: readonly Rule<LimitView>[] = [
   rule("commitment-htlc-count-limit", (view) => {
-    const { content, policy } = view;
+    const { content, policy, settled } = view;
     const offered = offeredIn(content).length;
+    if (settled > maxSettled) return { settled, max: maxSettled };
     if (offered > policy.maxOfferedHtlcs && offersMore(view)) return { offered, max: policy.maxOfferedHtlcs };
     for (const side of ["holder", "counterparty"] as const) {
       const count = by(listOf(content), side).length;
@@ -182,4 +198,19 @@ export const limitRules: readonly Rule<LimitView>[] = [
   rule("trimmed-budget", ({ charge, policy }) =>
     charge > policy.maxTrimmed ? { unlisted: charge, max: policy.maxTrimmed } : undefined,
   ),
+];
+
+export interface DayView {
+  readonly node: NodeState;
+  readonly now: number;
+  readonly policy: Policy;
+}
+
+export const dayRules: readonly Rule<DayView>[] = [
+  rule("trimmed-budget", ({ node, now, policy }) => {
+    const hidden = spent(node.windows.trimmed, now);
+    return hidden > policy.maxTrimmedPerDay
+      ? { unlisted: hidden, maxPerDay: policy.maxTrimmedPerDay }
+      : undefined;
+  }),
 ];

@@ -10,11 +10,12 @@ import { equal, toHex } from "../../../protocol/bytes.ts";
 import { Malformed } from "../../../protocol/malformed.ts";
 import type { Refusal } from "../../../protocol/outcome.ts";
 import { type Facts, refuse } from "../rule.ts";
+import { type Blueprint, mistakeBehind, sideOf } from "./misbuilt.ts";
 import { type RuleName, textOf } from "./table.ts";
 
 type Difference = readonly [RuleName, Facts];
 
-const difference = (told: Tx, own: Tx, anchors: boolean): Difference => {
+const difference = (told: Tx, own: Tx, blueprint: Blueprint): Difference => {
   const [input, ...more] = told.inputs;
   const [ownInput] = own.inputs;
   if (told.version !== own.version) return ["commitment-version", { version: told.version }];
@@ -26,7 +27,7 @@ const difference = (told: Tx, own: Tx, anchors: boolean): Difference => {
     return ["commitment-sequence", { sequence: input.sequence, expected: ownInput.sequence }];
   if (told.locktime !== own.locktime)
     return ["commitment-locktime", { locktime: told.locktime, expected: own.locktime }];
-  return outputs(told, own, anchors);
+  return outputs(told, own, blueprint);
 };
 
 /** A host may send ten thousand outputs: each is looked at once. */
@@ -37,13 +38,18 @@ const timesOf = (tx: Tx): ((script: Uint8Array) => number) => {
   return times;
 };
 
-const outputs = (told: Tx, own: Tx, anchors: boolean): Difference => {
+const outputs = (told: Tx, own: Tx, blueprint: Blueprint): Difference => {
+  const anchors = blueprint.terms.type === "anchors";
   const mine = new Map(own.outputs.map(({ script, value }) => [toHex(script), value]));
   for (const [index, { script, value }] of told.outputs.entries()) {
     const expected = mine.get(toHex(script));
     if (expected === undefined && value === anchorValue && !anchors)
       return ["commitment-anchors-not-when-off", { index }];
-    if (expected === undefined) return ["commitment-no-unrecognized-outputs", { index, script, value }];
+    if (expected === undefined)
+      return [
+        mistakeBehind(blueprint, script) ?? "commitment-no-unrecognized-outputs",
+        { index, script, value },
+      ];
     if (expected === anchorValue && value !== anchorValue)
       return ["commitment-anchor-amount", { index, value }];
   }
@@ -52,8 +58,10 @@ const outputs = (told: Tx, own: Tx, anchors: boolean): Difference => {
   for (const { script, value } of own.outputs) {
     const found = times(script);
     const wanted = timesWanted(script);
-    if (found > wanted) return ["commitment-singular-to-holder", { script, times: found }];
-    if (found === 0 && value === anchorValue) return ["commitment-anchor-to-holder", { script }];
+    if (found === wanted) continue;
+    const { side, anchor } = sideOf(blueprint, script);
+    if (found > wanted) return [`commitment-singular-to-${side}`, { script, times: found }];
+    if (anchor) return [`commitment-anchor-to-${side}`, { script }];
     if (found < wanted) return ["commitment-scripts", { missing: script, value }];
   }
   return ["commitment-other", { outputs: told.outputs.length }];
@@ -62,7 +70,7 @@ const outputs = (told: Tx, own: Tx, anchors: boolean): Difference => {
 export const compareExpected = (
   expected: Uint8Array,
   { tx }: Commitment,
-  type: "anchors" | "static_remotekey",
+  blueprint: Blueprint,
 ): Refusal | undefined => {
   if (equal(expected, encodeTx(tx))) return undefined;
   let told: Tx;
@@ -71,6 +79,6 @@ export const compareExpected = (
   } catch (error) {
     throw error instanceof Malformed ? error.within("expected") : error;
   }
-  const [name, facts] = difference(told, tx, type === "anchors");
+  const [name, facts] = difference(told, tx, blueprint);
   return refuse(textOf(name), facts);
 };

@@ -58,12 +58,23 @@ export const validateHolderOrder: readonly Rule<OrderView>[] = [
   oneOfFew("holder"),
 ];
 
-export const revokeRules: readonly Rule<OrderView>[] = [
+export interface RevokeView extends OrderView {
+  readonly refused: CommitmentNumber | undefined;
+  /** On the chain: whoever signed it, its secret would give all of it away. */
+  readonly published: CommitmentNumber | undefined;
+}
+
+export const revokeRules: readonly Rule<RevokeView>[] = [
   rule("revoke-in-order", ({ live: { holder }, number }) =>
     number > holder.revealed ? { number, revealed: holder.revealed } : undefined,
   ),
-  rule("revoke-not-closed", ({ live: { holder }, closing, number }) =>
-    closing || holder.broadcast.includes(number) ? { number, mutualClose: closing } : undefined,
+  rule("revoke-not-closed", ({ live: { holder }, closing, number, published }) =>
+    closing || holder.broadcast.includes(number) || published === number
+      ? { number, mutualClose: closing, onChain: published === number }
+      : undefined,
+  ),
+  rule("revoke-new-commitment-valid", ({ live: { holder }, number, refused }) =>
+    refused === number + 1n && at(holder.variants, refused).length === 0 ? { number, refused } : undefined,
   ),
   rule("revoke-new-commitment-signed", ({ live: { holder }, number }) =>
     at(holder.variants, number + 1n).length === 0 ? { number, notValidated: number + 1n } : undefined,

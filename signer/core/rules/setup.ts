@@ -3,9 +3,11 @@
 import { equal } from "../../../protocol/bytes.ts";
 import { isKnown } from "../../../protocol/codec.ts";
 import type { Terms, Tier } from "../../../protocol/operations/fields.ts";
-import type { Sat, Script } from "../../../protocol/units.ts";
+import { type Sat, type Script, toMsat } from "../../../protocol/units.ts";
 import type { Policy } from "../policy.ts";
 import type { Facts, Rule } from "../rule.ts";
+import type { NodeState } from "../state.ts";
+import { spent } from "../velocity.ts";
 import { rule } from "./table.ts";
 
 export interface SetupView {
@@ -14,6 +16,10 @@ export interface SetupView {
   readonly policy: Policy;
   /** Of our own wallet. */
   readonly closingScript: Script;
+  readonly node: NodeState;
+  readonly now: number;
+  /** That are set up already. */
+  readonly others: { readonly count: number; readonly value: bigint };
 }
 
 const sides = ["holder", "counterparty"] as const;
@@ -62,9 +68,21 @@ export const setupRules: readonly Rule<SetupView>[] = [
     outside(terms.counterparty.toSelfDelay, policy.minDelay, policy.maxDelay),
   ),
   rule("funding-max", ({ terms, policy }) => outside(terms.value, 0n, policy.maxChannelValue)),
-  rule("onchain-no-channel-push", ({ terms, policy }) =>
-    terms.opener === "holder" ? outside(terms.push, 0n, policy.maxPush) : undefined,
-  ),
+  rule("channel-peer-limits", ({ terms, policy, others }) => {
+    const value = others.value + terms.value;
+    if (others.count >= policy.maxChannels) return { channels: others.count, max: policy.maxChannels };
+    return value > policy.maxChannelsValue ? { value, max: policy.maxChannelsValue } : undefined;
+  }),
+  rule("velocity-funding", ({ terms, policy, node, now }) => {
+    const sum = spent(node.windows.funded, now) + toMsat(terms.contribution);
+    const max = toMsat(policy.maxFundedPerDay);
+    return terms.contribution > 0n && sum > max ? { withThis: sum, maxPerDay: max } : undefined;
+  }),
+  rule("fee-exposure", ({ policy, node, now }) => {
+    const sum = spent(node.windows.fees, now);
+    const max = toMsat(policy.maxFeesPerDay);
+    return sum > max ? { today: sum, maxPerDay: max } : undefined;
+  }),
   rule("channel-dust-limit-range", ({ terms, policy }) =>
     ofBoth(terms, "dustLimit", (limit) => outside(limit, policy.minDustLimit, policy.maxDustLimit)),
   ),
@@ -77,4 +95,16 @@ export const setupRules: readonly Rule<SetupView>[] = [
     if (!isKnown(upfront) || upfront.length === 0 || isOurs(view, upfront)) return undefined;
     return { script: upfront };
   }),
+];
+
+/** What a person has to be asked about, and what of it. */
+export const openingConsent: readonly Rule<SetupView>[] = [
+  rule("onchain-no-channel-push", ({ terms, policy }) =>
+    terms.opener === "holder" ? outside(terms.push, 0n, policy.maxPush) : undefined,
+  ),
+  rule("onchain-no-fund-inbound", ({ terms: { opener, contribution }, policy }) =>
+    contribution > policy.unattendedFunding
+      ? { opener, contribution, unattended: policy.unattendedFunding }
+      : undefined,
+  ),
 ];

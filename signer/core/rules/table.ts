@@ -1,6 +1,14 @@
 /** What every rule is called and demands. A name has one meaning, however many places it is checked in. */
 
-import type { Facts, Kind, Rule, RuleText } from "../rule.ts";
+import { type Facts, noteRule, type Rule, type RuleText } from "../rule.ts";
+import { constructionTexts } from "./texts/construction.ts";
+import { nodeTexts } from "./texts/node.ts";
+import { onchainTexts } from "./texts/onchain.ts";
+import { openingTexts } from "./texts/opening.ts";
+import { paymentTexts } from "./texts/payment.ts";
+import { spendTexts } from "./texts/spend.ts";
+import type { Text, Texts } from "./texts/text.ts";
+import { tiersOf } from "./tiers.ts";
 
 const raise = "Raise the limit in the policy, or open the channel on other terms.";
 const otherTransaction = "The host built another transaction than the signer.";
@@ -59,9 +67,10 @@ const texts = {
     hint: raise,
   },
   "onchain-no-channel-push": {
-    kind: "limit",
-    sentence: "What we push to the other side at opening is within the policy's limit.",
-    hint: raise,
+    kind: "consent",
+    sentence:
+      "What we push to the other side at opening is within the policy's limit, or a person agreed to it.",
+    hint: "Let an approver decide: `countersign approvals list`, then `approve` or `deny`.",
   },
   "channel-dust-limit-range": {
     kind: "limit",
@@ -164,6 +173,7 @@ const texts = {
   },
   "revoke-new-commitment-signed": {
     kind: "core",
+    later: true,
     sentence:
       "A commitment is ours, and its predecessor's secret leaves, when the counterparty's signatures on it are valid.",
     hint: "Bring the next commitment with all signatures; if they fail, host and counterparty disagree on it.",
@@ -253,15 +263,52 @@ const texts = {
     sentence: "Where we pay the fee of a mutual close, its feerate is at most the policy's limit.",
     hint: "Negotiate a lower closing fee, or raise maxClosingFeerate.",
   },
-} as const satisfies Record<string, { kind: Kind; sentence: string; hint: string }>;
+
+  "channel-settled": {
+    kind: "core",
+    later: true,
+    sentence:
+      "A channel is forgotten only when its end is settled on the chain for good, or none of its money can ever be ours.",
+    hint: "Wait until the close and all that spends from it are 100 blocks deep; the signer must follow the chain.",
+  },
+  "chain-validated": {
+    kind: "core",
+    sentence:
+      "A block follows a known one, with work, target and time by the rules, on a signet solved; lighter ones replace none.",
+    hint: "The host's chain source is behind, on another chain, or lies: ask for the signer's tip, or give it another source.",
+  },
+  "chain-not-stale": {
+    kind: "limit",
+    sentence: "The last block that the signer knows is younger than the policy's limit.",
+    hint: "Let the host deliver its blocks, and look at the signer's clock.",
+  },
+  "chain-deadline-alarm": {
+    kind: "limit",
+    sentence: "No breach waits to be punished, and no HTLC near its deadline to be claimed.",
+    hint: "Publish the justice or claim transaction first; the alarm names channel, outputs and height.",
+  },
+
+  ...nodeTexts,
+  ...paymentTexts,
+  ...constructionTexts,
+  ...openingTexts,
+  ...onchainTexts,
+  ...spendTexts,
+} as const satisfies Texts;
 
 export type RuleName = keyof typeof texts;
 
 export const ruleNames = Object.keys(texts) as readonly RuleName[];
 
-export const textOf = (name: RuleName): RuleText => ({ name, ...texts[name] });
+export const textOf = (name: RuleName): RuleText => {
+  const { kind, sentence, hint, later }: Text = texts[name];
+  return { name, kind, sentence, hint, later: later === true, tiers: tiersOf(name) };
+};
 
 export const rule = <View>(name: RuleName, check: (view: View) => Facts | undefined): Rule<View> => ({
   ...textOf(name),
-  check,
+  check: (view) => {
+    noteRule(name);
+    return check(view);
+  },
 });

@@ -1,6 +1,6 @@
 /** signCounterpartyCommitment and validateHolderCommitment: the two halves of every update. */
 
-import { buildCommitment, type Commitment } from "../../../protocol/bolt/commitment.ts";
+import { buildCommitment, type Commitment, type CommitmentTerms } from "../../../protocol/bolt/commitment.ts";
 import { type CommitmentKeys, commitmentKeys } from "../../../protocol/bolt/derive.ts";
 import { htlcDigests } from "../../../protocol/bolt/htlc.ts";
 import { compare, equal, toHex } from "../../../protocol/bytes.ts";
@@ -10,23 +10,35 @@ import { sha256 } from "../../../protocol/hash.ts";
 import type { Htlc, Side } from "../../../protocol/operations/fields.ts";
 import type { Request } from "../../../protocol/operations/index.ts";
 import type { Refusal } from "../../../protocol/outcome.ts";
-import { type CommitmentNumber, type Point, type Preimage, signature } from "../../../protocol/units.ts";
+import {
+  type ChannelId,
+  type CommitmentNumber,
+  type Point,
+  type Preimage,
+  signature,
+} from "../../../protocol/units.ts";
 import { giveCounterparty, takeHolder } from "../advance.ts";
+import type { Followed } from "../balance.ts";
+import { judgePayments } from "../payments/judge.ts";
+import { withHidden } from "../payments/square.ts";
 import { judge, refuse } from "../rule.ts";
-import { contentRules, limitRules, succeed } from "../rules/commitment.ts";
+import { contentRules, dayRules, limitRules, succeed } from "../rules/commitment.ts";
 import { compareExpected } from "../rules/expected.ts";
+import type { Blueprint } from "../rules/misbuilt.ts";
 import { signCounterpartyOrder, validateHolderOrder } from "../rules/order.ts";
 import { textOf } from "../rules/table.ts";
+import { type Content, type Live, other, type Past, type Setup, type Variant } from "../state.ts";
 import {
-  type Content,
-  type Interval,
-  type Live,
-  other,
-  type Past,
-  type Setup,
-  type Variant,
-} from "../state.ts";
-import { type Decision, given, liveOf, noChannel, refused, type Settings, type Step } from "../step.ts";
+  type Change,
+  type Decision,
+  given,
+  liveOf,
+  noChannel,
+  refused,
+  type Settings,
+  type Step,
+  type View,
+} from "../step.ts";
 
 /** What both operations say of a commitment. */
 type Said = Pick<
@@ -37,6 +49,7 @@ type Said = Pick<
 export interface Rebuilt {
   readonly commitment: Commitment;
   readonly keys: CommitmentKeys;
+  readonly blueprint: Blueprint;
   /** What the countersignatory signs of the HTLC transactions, in the order of their outputs. */
   digests(): readonly Uint8Array[];
 }
@@ -95,7 +108,7 @@ export const rebuild = ({ owner, setup, point, content }: Rebuild, curve: Settin
   });
   const opener = terms.opener === "holder" ? holder : counterparty;
   const accepter = terms.opener === "holder" ? counterparty : holder;
-  const commitment = buildCommitment({
+  const built: CommitmentTerms = {
     type,
     fundingOutpoint: funding,
     fundingValue: terms.value,
@@ -112,9 +125,19 @@ export const rebuild = ({ owner, setup, point, content }: Rebuild, curve: Settin
       hash,
       expiry,
     })),
-  });
+  };
+  const commitment = buildCommitment(built);
   const form = { type, feerate: content.feerate, delay, keys };
-  return { commitment, keys, digests: () => htlcDigests(commitment, form, "countersignatory") };
+  const blueprint: Blueprint = {
+    curve,
+    terms: built,
+    owner,
+    point,
+    broadcaster: setup[owner],
+    countersignatory: setup[countersigner],
+    ownDelay: terms[owner].toSelfDelay,
+  };
+  return { commitment, keys, blueprint, digests: () => htlcDigests(commitment, form, "countersignatory") };
 };
 
 const build = (owner: Side, said: Said, point: Point, { setup }: Live, settings: Settings): Built => {
@@ -125,7 +148,7 @@ const build = (owner: Side, said: Said, point: Point, { setup }: Live, settings:
   if (refusal !== undefined) return { content, refusal, rebuilt: undefined, digests: [], differs: undefined };
   const rebuilt = rebuild({ owner, setup, point, content }, curve);
   const differs = isKnown(expected)
-    ? compareExpected(expected, rebuilt.commitment, setup.terms.type)
+    ? compareExpected(expected, rebuilt.commitment, rebuilt.blueprint)
     : undefined;
   return { content, refusal, rebuilt, digests: rebuilt.digests(), differs };
 };
@@ -140,7 +163,7 @@ const succession = (
   content: Content,
   live: Live,
   { policy }: Settings,
-): Refusal | Interval => {
+): Refusal | Borne => {
   const { setup } = live;
   const { variants }: { readonly variants: readonly Variant[] } = live[owner];
   const followed = succeed({
@@ -152,11 +175,29 @@ const succession = (
   });
   if (followed.is === "broken") return refuse(textOf(followed.rule), followed.facts);
   const standing = [...live.holder.variants, ...live.counterparty.variants];
-  const { charge, balance } = followed;
-  return judge(limitRules, { setup, policy, content, charge, standing }) ?? balance;
+  const { charge, settled } = followed;
+  return judge(limitRules, { setup, policy, content, charge, standing, settled: settled.length }) ?? followed;
 };
 
-const isRefusal = (result: Refusal | Interval): result is Refusal => "rule" in result;
+type Borne = Followed & { readonly is: "borne" };
+
+const isRefusal = (result: Refusal | Borne): result is Refusal => "rule" in result;
+
+/** The step as a whole: what it lets out and gives up, and what it hides. */
+const judged = (
+  { view, settings }: { readonly view: View; readonly settings: Settings },
+  id: ChannelId,
+  before: Live,
+  next: Live,
+  variant: Variant,
+): Refusal | Change => {
+  const refusal = judgePayments({ view, settings, id, next }, { before, variant });
+  if (refusal !== undefined) return refusal;
+  const node = withHidden(view.node, view.now, before, next);
+  if (node === view.node) return { channel: { ...next, phase: "open" } };
+  const hidden = judge(dayRules, { node, now: view.now, policy: settings.policy });
+  return hidden ?? { node, channel: { ...next, phase: "open" } };
+};
 
 interface Remembered {
   readonly variants: readonly Variant[];
@@ -195,11 +236,14 @@ export const signCounterpartyCommitment: Step<"signCounterpartyCommitment", Buil
     const refusal =
       judge(signCounterpartyOrder, { live, closing, number, point }) ?? prepared.refusal ?? differs;
     if (refusal !== undefined) return refused(refusal);
-    const balance = succession("counterparty", body, content, live, settings);
-    if (isRefusal(balance)) return refused(balance);
+    const followed = succession("counterparty", body, content, live, settings);
+    if (isRefusal(followed)) return refused(followed);
     const { txid } = given(rebuilt, "commitment").commitment;
-    const counterparty = giveCounterparty(live, { ...content, hash, txid, balance, point });
-    return signs({ channel: { ...live, phase: "open", counterparty } });
+    const { balance, settled, hidden } = followed;
+    const variant = { ...content, hash, txid, balance, settled, hidden, point };
+    const next = { ...live, counterparty: giveCounterparty(live, variant) };
+    const change = judged({ view, settings }, body.channel, live, next, variant);
+    return "rule" in change ? refused(change) : signs(change);
   },
 };
 
@@ -255,11 +299,14 @@ export const validateHolderCommitment: Step<"validateHolderCommitment", Built> =
     const closing = view.channel?.phase === "closing";
     const refusal = judge(validateHolderOrder, { live, closing, number: body.number }) ?? invalid;
     if (refusal !== undefined) return refused(refusal);
-    const balance = succession("holder", body, content, live, settings);
-    if (isRefusal(balance)) return refused(balance);
+    const followed = succession("holder", body, content, live, settings);
+    if (isRefusal(followed)) return refused(followed);
     const { txid } = given(rebuilt, "commitment").commitment;
     const { signature, htlcSignatures } = body;
-    const holder = takeHolder(live, { ...content, hash, txid, balance, signature, htlcSignatures });
-    return { is: "kept", change: { channel: { ...live, phase: "open", holder } }, reply };
+    const { balance, settled, hidden } = followed;
+    const variant = { ...content, hash, txid, balance, settled, hidden, signature, htlcSignatures };
+    const next = { ...live, holder: takeHolder(live, variant) };
+    const change = judged({ view, settings }, body.channel, live, next, variant);
+    return "rule" in change ? refused(change) : { is: "kept", change, reply };
   },
 };

@@ -2,17 +2,36 @@
 
 import { p2wsh } from "../../../protocol/bitcoin/script.ts";
 import { fundingScript } from "../../../protocol/bolt/scripts.ts";
-import { equal } from "../../../protocol/bytes.ts";
+import { equal, toHex } from "../../../protocol/bytes.ts";
 import { isKnown } from "../../../protocol/codec.ts";
 import { invalid, Malformed } from "../../../protocol/malformed.ts";
-import { operations, protocolVersion } from "../../../protocol/operations/index.ts";
-import { type ChannelId, type CommitmentNumber, commitmentNumber } from "../../../protocol/units.ts";
+import type { Terms } from "../../../protocol/operations/fields.ts";
+import { namesOf, operations, protocolVersion, type Request } from "../../../protocol/operations/index.ts";
+import {
+  type ChannelId,
+  type CommitmentNumber,
+  commitmentNumber,
+  type Script,
+  toMsat,
+} from "../../../protocol/units.ts";
+import { type Asked, approvedFor, ask as askPerson, type Question } from "../approvals.ts";
 import { boundsOf } from "../policy.ts";
 import { judge, refuse } from "../rule.ts";
-import { setupRules } from "../rules/setup.ts";
-import { textOf } from "../rules/table.ts";
+import { openingConsent, type SetupView, setupRules } from "../rules/setup.ts";
+import { type RuleName, textOf } from "../rules/table.ts";
 import type { ChannelState, Live, Setup } from "../state.ts";
-import { type Decision, given, liveOf, noChannel, refused, type Step } from "../step.ts";
+import {
+  type Change,
+  type Decision,
+  given,
+  liveOf,
+  noChannel,
+  refused,
+  type Settings,
+  type Step,
+  type View,
+} from "../step.ts";
+import { charge } from "../velocity.ts";
 
 const firstPoints: readonly CommitmentNumber[] = [commitmentNumber(0n), commitmentNumber(1n)];
 
@@ -30,7 +49,7 @@ export const hello: Step<"hello", undefined> = {
         network,
         tier,
         software,
-        operations: Object.values(operations).map(({ number }) => number),
+        operations: namesOf("host").map((name) => operations[name].number),
         bounds: boundsOf(policy),
       }),
     };
@@ -56,7 +75,12 @@ export const newChannel: Step<"new", undefined> = {
     });
     const needs = { channel, basepoints: true, closingScript: true, points: firstPoints };
     if (channel >= nextChannel)
-      return { is: "kept", change: { node: { nextChannel: (channel + 1n) as ChannelId } }, needs, reply };
+      return {
+        is: "kept",
+        change: { node: { ...view.node, nextChannel: (channel + 1n) as ChannelId } },
+        needs,
+        reply,
+      };
     // Asked for again before anything was agreed: the reply may have been lost.
     if (view.channel?.phase === "stub") return { is: "kept", change: {}, needs, reply };
     return refused(
@@ -65,14 +89,76 @@ export const newChannel: Step<"new", undefined> = {
   },
 };
 
+const others = (view: View): SetupView["others"] => {
+  let count = 0;
+  let value = 0n;
+  for (const channel of view.channels.values()) {
+    const live = liveOf(channel);
+    if (live === undefined) continue;
+    count += 1;
+    value += live.setup.terms.value;
+  }
+  return { count, value };
+};
+
+const setupView = (
+  { view, settings: { policy, tier } }: { readonly view: View; readonly settings: Settings },
+  terms: Terms,
+  closingScript: Script,
+): SetupView => ({
+  terms,
+  tier,
+  policy,
+  closingScript,
+  node: view.node,
+  now: view.now,
+  others: others(view),
+});
+
+/** Bound to terms, peer and channel: what a person agreed to is opened once. */
+const questionOf = ({ node, channel, peer, terms }: Request<"check">): Question => ({
+  subject: "opening",
+  content: operations.check.packedRequest.encode({ node, channel, peer, terms }),
+  amount: toMsat(terms.contribution),
+  shown: [
+    { name: "peer", value: toHex(peer) },
+    { name: "value", value: `${terms.value} sat` },
+    { name: "weFund", value: `${terms.contribution} sat` },
+    { name: "push", value: `${terms.push} msat` },
+    { name: "opener", value: terms.opener },
+  ],
+});
+
+/** Limits first, which no person can wave through; then what a person has to agree to. */
+const allowed = (
+  scene: { readonly view: View; readonly settings: Settings },
+  body: Request<"check">,
+  closingScript: Script,
+): Asked | undefined => {
+  const subject = setupView(scene, body.terms, closingScript);
+  const refusal = scene.view.outlook.trouble ?? judge(setupRules, subject);
+  if (refusal !== undefined) return refused(refusal);
+  for (const rule of openingConsent) {
+    const facts = rule.check(subject);
+    const question = questionOf(body);
+    if (facts !== undefined && approvedFor(scene.view, question) === undefined)
+      return askPerson(scene.view, question, rule.name as RuleName, facts);
+  }
+  return undefined;
+};
+
+/** Its keys were used, and what became of them nobody here remembers. */
+const forgotten = (channel: ChannelId) =>
+  refused(refuse(textOf("channel-original-channel-id-reuse"), { channel, forgotten: true }));
+
 export const check: Step<"check", undefined> = {
   needs: ({ channel }) => ({ channel, closingScript: true }),
   prepare: () => undefined,
-  decide: ({ body, view, known, settings: { policy, tier } }) => {
+  decide: ({ body, view, known, settings }) => {
     if (view.channel === undefined) return noChannel({ channel: body.channel });
+    if (view.channel.phase === "forgotten") return forgotten(body.channel);
     const closingScript = given(known.closingScript, "closing script");
-    const refusal = judge(setupRules, { terms: body.terms, tier, policy, closingScript });
-    return refusal === undefined ? { is: "told", reply: () => ({}) } : refused(refusal);
+    return allowed({ view, settings }, body, closingScript) ?? { is: "told", reply: () => ({}) };
   },
 };
 
@@ -96,11 +182,23 @@ const opened = (setup: Setup): ChannelState => {
   return { phase: "open", ...live };
 };
 
+const funded = ({ node, now }: View, { contribution }: Terms): Change =>
+  contribution === 0n
+    ? {}
+    : {
+        node: {
+          ...node,
+          time: now,
+          windows: { ...node.windows, funded: charge(node.windows.funded, now, toMsat(contribution)) },
+        },
+      };
+
 export const setup: Step<"setup", undefined> = {
   needs: ({ channel }) => ({ channel, basepoints: true, closingScript: true }),
   prepare: () => undefined,
-  decide: ({ body, hash, view, known, settings: { policy, tier, curve } }) => {
+  decide: ({ body, hash, view, known, settings }) => {
     if (view.channel === undefined) return noChannel({ channel: body.channel });
+    if (view.channel.phase === "forgotten") return forgotten(body.channel);
     const holder = given(known.basepoints, "basepoints");
     const reply = () => ({ fundingScript: p2wsh(fundingScript(holder.funding, body.counterparty.funding)) });
     const before = liveOf(view.channel);
@@ -115,12 +213,12 @@ export const setup: Step<"setup", undefined> = {
           );
     }
     const closingScript = given(known.closingScript, "closing script");
-    const refusal = judge(setupRules, { terms: body.terms, tier, policy, closingScript });
-    if (refusal !== undefined) return refused(refusal);
+    const asked = allowed({ view, settings }, body, closingScript);
+    if (asked !== undefined) return asked;
     const { peer, terms, counterparty, funding } = body;
     const fixed: Setup = { content: hash, peer, terms, holder, counterparty, funding, closingScript };
-    checkKeys(fixed, curve.isPoint);
-    return { is: "kept", change: { channel: opened(fixed) }, reply };
+    checkKeys(fixed, settings.curve.isPoint);
+    return { is: "kept", change: { channel: opened(fixed), ...funded(view, terms) }, reply };
   },
 };
 

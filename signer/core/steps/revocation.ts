@@ -6,6 +6,8 @@ import type { Reply } from "../../../protocol/operations/index.ts";
 import { Secret } from "../../../protocol/secret.ts";
 import { type CommitmentNumber, commitmentNumber, type RevocationSecret } from "../../../protocol/units.ts";
 import { broadcast, reveal, takeRevocation } from "../advance.ts";
+import { afterFee } from "../outpoints.ts";
+import { afterRevocation } from "../payments/square.ts";
 import type { Signed } from "../ports.ts";
 import { judge, refuse } from "../rule.ts";
 import { revocationOrder, revokeRules, signHolderOrder } from "../rules/order.ts";
@@ -27,12 +29,18 @@ export const revokeHolderCommitment: Step<"revokeHolderCommitment", undefined> =
     const released = number < live.holder.revealed;
     const refusal = released
       ? undefined
-      : judge(revokeRules, { live, closing: view.channel?.phase === "closing", number });
+      : judge(revokeRules, {
+          live,
+          closing: view.channel?.phase === "closing",
+          number,
+          refused: view.refusedHolder,
+          published: view.outlook.published(channel),
+        });
     if (refusal !== undefined) return refused(refusal);
     return {
       is: "signed",
       // A secret that left once may always be repeated.
-      change: released ? {} : { channel: { ...live, phase: "open", holder: reveal(live, number) } },
+      change: released ? {} : afterRevocation(view, channel, live, { ...live, holder: reveal(live, number) }),
       job: { kind: "secret", channel, number },
       needs: { channel, points: nextPoints(number) },
       reply: ({ points }, signed) => ({ secret: (signed as Signed["secret"]).secret, points }),
@@ -66,7 +74,13 @@ export const validateCounterpartyRevocation: Step<"validateCounterpartyRevocatio
     if (secrets === undefined) return refused(refuse(textOf("commitment-previous-revoked"), { number }));
     return {
       is: "kept",
-      change: { channel: { ...view.channel, ...live, counterparty: takeRevocation(live, number, secrets) } },
+      change: afterRevocation(
+        view,
+        channel,
+        live,
+        { ...live, counterparty: takeRevocation(live, number, secrets) },
+        view.channel.phase === "closing" ? "closing" : "open",
+      ),
       reply,
     };
   },
@@ -84,6 +98,7 @@ export const signHolderCommitment: Step<"signHolderCommitment", undefined> = {
       (variant) => variant.number === number && equal(variant.txid, txid),
     );
     const { setup } = live;
+    const { terms } = setup;
     const ofThis = equal(funding.txid, setup.funding.txid) && funding.index === setup.funding.index;
     if (content === undefined || !ofThis)
       return refused(refuse(textOf("commitment-other"), { number, txid }));
@@ -91,7 +106,16 @@ export const signHolderCommitment: Step<"signHolderCommitment", undefined> = {
     const { commitment } = rebuild({ owner: "holder", setup, point, content }, curve);
     return {
       is: "signed",
-      change: { channel: { ...view.channel, ...live, holder: broadcast(live, number) } },
+      change: {
+        ...(terms.opener === "holder"
+          ? afterFee(
+              view,
+              setup.funding,
+              commitment.tx.outputs.reduce<bigint>((left, { value }) => left - value, terms.value),
+            )
+          : {}),
+        channel: { ...view.channel, ...live, holder: broadcast(live, number) },
+      },
       job: { kind: "holderCommitment", channel, digest: commitment.digest },
       reply: (_, signed): Reply<"signHolderCommitment"> => signed as Signed["holderCommitment"],
     };

@@ -2,9 +2,11 @@
 
 import * as fc from "fast-check";
 import { decodeDer, encodeDer } from "../../../protocol/bitcoin/der.ts";
+import { decodePsbt, encodePsbt } from "../../../protocol/bitcoin/psbt/psbt.ts";
 import { decodeTx, encodeWitnessTx, type Tx, type Witness } from "../../../protocol/bitcoin/tx.ts";
 import { fromHex, toHex } from "../../../protocol/bytes.ts";
 import { sat, script, signature, txid } from "../../../protocol/units.ts";
+import { randomPsbt } from "../../unit/psbt-arbitrary.ts";
 import type { Target } from "../check.ts";
 import { isMalformed, sampled, utf8 } from "./seeds.ts";
 
@@ -53,6 +55,18 @@ const coordinate = fc.oneof(
 );
 
 export const bitcoinTargets: readonly Target[] = [
+  {
+    name: "psbt",
+    covers: ["protocol/bitcoin/psbt/psbt.ts decodePsbt", "protocol/bitcoin/psbt/map.ts readPsbtMap"],
+    seeds: (seed, count) => sampled(randomPsbt, seed, count).map(encodePsbt),
+    decode: (bytes) => {
+      const value = decodePsbt(bytes);
+      return { value, encode: () => encodePsbt(value) };
+    },
+    rejects: isMalformed,
+    // Keys come in any order, and go out in one.
+    exact: false,
+  },
   {
     name: "transaction",
     covers: ["protocol/bitcoin/tx.ts decodeTx"],

@@ -1,0 +1,129 @@
+/** `countersign policy`: what a policy allows, a whole one to begin with, and the rules that no policy turns off. */
+
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { type Command, Option } from "commander";
+import { toHex } from "../protocol/bytes.ts";
+import type { Network } from "../protocol/operations/fields.ts";
+import { configFile, networks, readConfig } from "../signer/config.ts";
+import {
+  type PresetName,
+  presetFor,
+  presetNames,
+  presetPolicy,
+  presetSentences,
+} from "../signer/core/policy/presets.ts";
+import type { Policy } from "../signer/core/policy.ts";
+import type { RuleText } from "../signer/core/rule.ts";
+import { allRules } from "../signer/core/rules/index.ts";
+import { explainPolicy } from "../signer/policy/explain.ts";
+import { type PolicyFile, parsePolicyFile, policyFileOf, printPolicy } from "../signer/policy/file.ts";
+import { odditiesOf } from "../signer/policy/oddities.ts";
+import { codeOf } from "../signer/private-file.ts";
+import { SetupError } from "../signer/setup-error.ts";
+import { registerExplain } from "./explain.ts";
+import { table } from "./terminal.ts";
+
+const print = (text: string): void => void process.stdout.write(`${text}\n`);
+
+/** Amounts as strings: millisatoshi go past what a JSON number holds exactly. */
+const raw = (policy: Policy): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(
+    Object.entries(policy).map(([name, value]: [string, Policy[keyof Policy]]) => {
+      if (typeof value === "bigint") return [name, String(value)];
+      return [name, typeof value === "object" ? value.map(toHex) : value];
+    }),
+  );
+
+/** A policy is no secret; whether others may write to it is asked of the configuration that the signer reads. */
+const readText = (file: string): string => {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    switch (codeOf(error)) {
+      case "ENOENT":
+        throw new SetupError("missing", `there is no ${file}`);
+      case "EACCES":
+        throw new SetupError("permissions", `${file} cannot be read by the user that countersign runs as`);
+      case "EISDIR":
+        throw new SetupError("invalid", `${file} is a directory`);
+      default:
+        throw error;
+    }
+  }
+};
+
+export interface CheckOptions {
+  readonly network?: Network;
+  readonly json?: true;
+}
+
+export const checkText = (file: string, text: string, { network: asked, json }: CheckOptions): string => {
+  const { network, preset, policy } = parsePolicyFile(text, file, asked);
+  const allows = explainPolicy(policy);
+  const warnings = odditiesOf(policy, network);
+  if (json) return JSON.stringify({ file, network, preset, policy: raw(policy), allows, warnings });
+  const warned = warnings.map(({ limits, sentence }) => `Warning: ${sentence} (${limits.join(", ")})`);
+  return [`${file} is valid for ${network}, after the preset ${preset}.`, "", ...allows]
+    .concat(warned.length === 0 ? [] : ["", ...warned])
+    .join("\n");
+};
+
+export interface ShowOptions {
+  readonly preset?: PresetName;
+  readonly network?: Network;
+  readonly dir?: string;
+}
+
+const chosen = ({ preset: asked, network: on, dir }: ShowOptions): PolicyFile => {
+  if (dir !== undefined) {
+    const file = join(resolve(dir), configFile);
+    return policyFileOf(readConfig(file), file);
+  }
+  const network = on ?? (asked === "regtest" ? "regtest" : "bitcoin");
+  const preset = asked ?? presetFor(network);
+  const policy = presetPolicy(preset, network);
+  if (policy === undefined) throw new SetupError("usage", `the preset ${preset} is not for ${network}`);
+  return { network, preset, policy };
+};
+
+export const showText = (options: ShowOptions): string => printPolicy(chosen(options));
+
+export const rulesText = (rules: readonly RuleText[], json: boolean): string => {
+  if (json)
+    return JSON.stringify(rules.map(({ name, kind, sentence, tiers }) => ({ name, kind, sentence, tiers })));
+  return rules
+    .map(({ name, kind, sentence, tiers }) => {
+      const seen = Object.entries(tiers).map(([tier, how]) => `${tier}: ${how}`);
+      return `${name} (${kind})\n  ${sentence}\n  ${seen.join(", ")}`;
+    })
+    .join("\n\n");
+};
+
+const presetHelp = (): string =>
+  `\nPresets:\n${table(presetNames.map((name) => [`  ${name}`, presetSentences[name]]))}`;
+
+export const registerPolicy = (program: Command): void => {
+  const policy = program.command("policy").description("limits: check them, show them, explain the rules");
+  const network = () => new Option("--network <network>", "the chain").choices(networks);
+  policy
+    .command("check <file>")
+    .description("say what a policy allows, and what is odd in it; a file with a table [policy] in it")
+    .addOption(network())
+    .option("--json", "print JSON")
+    .action((file: string, options: CheckOptions) => print(checkText(file, readText(file), options)));
+  policy
+    .command("show")
+    .description("print a whole policy, each limit under its sentence: a preset's, or a signer's own")
+    .addOption(new Option("--preset <name>", "the preset").choices(presetNames).conflicts("dir"))
+    .addOption(network().conflicts("dir"))
+    .option("--dir <directory>", "what init made: the policy that holds there")
+    .addHelpText("after", presetHelp())
+    .action((options: ShowOptions) => void process.stdout.write(showText(options)));
+  policy
+    .command("rules")
+    .description("print every rule with its kind and its sentence")
+    .option("--json", "print JSON")
+    .action(({ json }: { readonly json?: true }) => print(rulesText(allRules, json === true)));
+  registerExplain(policy);
+};

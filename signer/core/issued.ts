@@ -1,0 +1,67 @@
+/** Invoices of ours: who pays one brings no cover for anything else, so their hashes are remembered. */
+
+import { toHex } from "../../protocol/bytes.ts";
+import { isKnown, type Maybe, unknown } from "../../protocol/codec.ts";
+import type { PaymentHash } from "../../protocol/units.ts";
+import { expired } from "./payments/square.ts";
+import { freshPayment, type Issued, type Payment } from "./state.ts";
+import type { Change, Changes, View } from "./step.ts";
+
+export interface Issue {
+  readonly hash: PaymentHash;
+  /** Absent where the payer chooses it. */
+  readonly amount: bigint | undefined;
+  /** Seconds since 1970, as the invoice says. */
+  readonly timestamp: bigint;
+  /** Seconds from then. */
+  readonly expiry: bigint;
+}
+
+/** What fits into the record: the year 2106. */
+const lastSecond = 0xffff_ffffn;
+/** Each invoice looks at the oldest, so that more goes than comes and neither the look nor the commit grows long. */
+const looked = 512;
+const forgotten = 16;
+/** Where there is no room, all are looked at. */
+const forgottenAtMost = 1_000;
+export const maxIssued = 50_000;
+
+/** A timestamp that lies behind makes nothing be forgotten sooner. */
+const untilOf = ({ timestamp, expiry }: Issue, now: number): number => {
+  const from = timestamp > BigInt(now) ? timestamp : BigInt(now);
+  const until = from + expiry;
+  return Number(until < lastSecond ? until : lastSecond);
+};
+
+/**
+ * A hash may be issued again, with another amount or expiry too: hold invoices are, and a lost reply is asked for
+ * again. What is remembered covers all that were signed.
+ */
+const merged = (before: Maybe<Issued>, amount: Maybe<bigint>, until: number): Issued => {
+  if (!isKnown(before)) return { amount, until };
+  return { amount: before.amount === amount ? amount : unknown, until: Math.max(before.until, until) };
+};
+
+const isFull = ({ payments }: View, gone: Changes<Payment> | undefined): boolean => {
+  if (payments.size < maxIssued) return false;
+  let count = 0;
+  for (const [key, { issued }] of payments) if (isKnown(issued) && gone?.has(key) !== true) count++;
+  return count >= maxIssued;
+};
+
+const oldest = (view: View): View => ({
+  ...view,
+  payments: new Map(view.payments.entries().take(looked)),
+});
+
+/** Undefined where there is no room. */
+export const withIssued = (view: View, issue: Issue): Change | undefined => {
+  const key = toHex(issue.hash);
+  const before = view.payments.get(key) ?? freshPayment(issue.hash);
+  const needsRoom = (gone: Change["payments"]): boolean => !isKnown(before.issued) && isFull(view, gone);
+  const few = expired(oldest(view), forgotten);
+  const { payments: gone, ...rest } = needsRoom(few.payments) ? expired(view, forgottenAtMost) : few;
+  if (needsRoom(gone)) return undefined;
+  const issued = merged(before.issued, issue.amount ?? unknown, untilOf(issue, view.now));
+  return { ...rest, payments: new Map([...(gone ?? []), [key, { ...before, issued }]]) };
+};

@@ -1,0 +1,155 @@
+/**
+ * What was signed or said about outputs of the chain. A BIP 143 signature commits to the value of its own input alone,
+ * so what was once said of another one has to hold for good; and of transactions that share an input only one confirms,
+ * so what one of them costs is charged once.
+ */
+
+import { toHex } from "../../protocol/bytes.ts";
+import { isKnown, type Maybe, unknown } from "../../protocol/codec.ts";
+import type { Outpoint, Sat, Txid } from "../../protocol/units.ts";
+import type { NodeState } from "./state.ts";
+import type { Change, Changes, View } from "./step.ts";
+import { charge as charged } from "./velocity.ts";
+
+export interface OutpointState {
+  readonly outpoint: Outpoint;
+  /** That was used for a signature without being proven. */
+  readonly value: Maybe<Sat>;
+  /** Somebody else's, as the host said: never to be signed. */
+  readonly foreign: boolean;
+  /** Of the transactions that it was signed into and that fund channels. */
+  readonly funds: readonly Txid[];
+  /** In millisatoshi, charged for transactions that spend it. Beside it all inputs of each count. */
+  readonly fees: bigint;
+  readonly sent: bigint;
+  /** Seconds since 1970 of the last change. */
+  readonly at: number;
+}
+
+/** More would have to be proven by their previous transactions. */
+export const maxOutpoints = 20_000;
+export const maxFunds = 8;
+
+/** A transaction that did not confirm in this time is given up; what it was charged counts again if it is not. */
+const forgetAfter = 14 * 86_400;
+/** With one step, so that no step takes long. */
+const swept = 64;
+
+export const keyOf = ({ txid, index }: Outpoint): string => `${toHex(txid)}:${index}`;
+
+const fresh = (outpoint: Outpoint): OutpointState => ({
+  outpoint,
+  value: unknown,
+  foreign: false,
+  funds: [],
+  fees: 0n,
+  sent: 0n,
+  at: 0,
+});
+
+/** What is only a charge can be forgotten: then it is charged again. */
+const isCharge = ({ value, foreign, funds }: OutpointState): boolean =>
+  !isKnown(value) && !foreign && funds.length === 0;
+
+const aged = ({ outpoints, now }: View): Map<string, OutpointState | undefined> => {
+  const gone = new Map<string, OutpointState | undefined>();
+  if (outpoints.size < maxOutpoints / 2) return gone;
+  for (const [key, state] of outpoints) {
+    if (gone.size >= swept) break;
+    if (isCharge(state) && state.at + forgetAfter < now) gone.set(key, undefined);
+  }
+  return gone;
+};
+
+export const stateOf = ({ outpoints }: Pick<View, "outpoints">, outpoint: Outpoint): OutpointState =>
+  outpoints.get(keyOf(outpoint)) ?? fresh(outpoint);
+
+export interface Costs {
+  /** In millisatoshi. */
+  readonly fees: bigint;
+  /** What goes to others. */
+  readonly sent: bigint;
+}
+
+/** What of `costs` is not charged yet to the inputs of ours that the transaction spends. */
+export const dueFor = (
+  view: Pick<View, "outpoints">,
+  inputs: readonly Outpoint[],
+  { fees, sent }: Costs,
+): Costs => {
+  const states = inputs.map((one) => stateOf(view, one));
+  const left = (cost: bigint, of: "fees" | "sent"): bigint => {
+    const paid = states.reduce((sum, state) => sum + state[of], 0n);
+    return cost > paid ? cost - paid : 0n;
+  };
+  return { fees: left(fees, "fees"), sent: left(sent, "sent") };
+};
+
+export interface Signing {
+  /** Ours, of which the first bears the charge. */
+  readonly inputs: readonly Outpoint[];
+  readonly costs: Costs;
+  /** Values that are not proven. */
+  readonly said?: ReadonlyMap<Outpoint, Sat>;
+  readonly foreign?: readonly Outpoint[];
+  /** Where it funds channels. */
+  readonly funds?: Txid;
+}
+
+/** Undefined where there is no room for what must not be forgotten. */
+export const afterSigning = (
+  view: View,
+  { inputs, costs, said = new Map(), foreign = [], funds }: Signing,
+): Required<Pick<Change, "node" | "outpoints">> | undefined => {
+  const due = dueFor(view, inputs, costs);
+  const changes = aged(view);
+  const room = maxOutpoints - view.outpoints.size;
+  const change = (outpoint: Outpoint, with_: Partial<OutpointState>): void => {
+    const key = keyOf(outpoint);
+    const before = changes.get(key) ?? stateOf(view, outpoint);
+    changes.set(key, { ...before, ...with_, at: view.now });
+  };
+  for (const [outpoint, value] of said) change(outpoint, { value });
+  for (const outpoint of foreign) if (!stateOf(view, outpoint).foreign) change(outpoint, { foreign: true });
+  if (funds !== undefined)
+    for (const outpoint of inputs) {
+      const before = stateOf(view, outpoint).funds;
+      if (!before.some((one) => toHex(one) === toHex(funds))) change(outpoint, { funds: [...before, funds] });
+    }
+  const added = [...changes.keys()].filter((key) => !view.outpoints.has(key)).length;
+  if (added > room) return undefined;
+  const [first] = inputs;
+  if (
+    first !== undefined &&
+    (due.fees > 0n || due.sent > 0n) &&
+    (added < room || changes.has(keyOf(first)))
+  ) {
+    const before = changes.get(keyOf(first)) ?? stateOf(view, first);
+    change(first, { fees: before.fees + due.fees, sent: before.sent + due.sent });
+  }
+  return { node: withCosts(view, due), outpoints: changes };
+};
+
+const withCosts = ({ node, now }: View, { fees, sent }: Costs): NodeState => ({
+  ...node,
+  time: now,
+  windows: {
+    ...node.windows,
+    fees: fees === 0n ? node.windows.fees : charged(node.windows.fees, now, fees),
+    sent: sent === 0n ? node.windows.sent : charged(node.windows.sent, now, sent),
+  },
+});
+
+/** Of a commitment or a close: what our side of it costs, charged to the output that all of them spend. */
+export const afterFee = (
+  view: View,
+  funding: Outpoint,
+  satoshi: bigint,
+): Pick<Change, "node" | "outpoints"> => {
+  if (satoshi <= 0n) return {};
+  const costs = { fees: satoshi * 1000n, sent: 0n };
+  const { fees } = dueFor(view, [funding], costs);
+  return fees === 0n ? {} : (afterSigning(view, { inputs: [funding], costs }) ?? {});
+};
+
+export type OutpointChanges = Changes<OutpointState>;

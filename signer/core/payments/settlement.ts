@@ -1,0 +1,194 @@
+/**
+ * What the HTLCs that left a commitment settled, as its balance tells. With preimages it is known which were meant
+ * to be paid; without them removals are told apart by value, and what stays ambiguous is taken to our worst case.
+ */
+
+import { toHex } from "../../../protocol/bytes.ts";
+import { isKnown, type Maybe } from "../../../protocol/codec.ts";
+import type { Htlc } from "../../../protocol/operations/fields.ts";
+import type { PaymentHash } from "../../../protocol/units.ts";
+import type { Interval, Settled } from "../state.ts";
+
+export interface Removals {
+  /** Hashes, in hexadecimal, of what was paid with a preimage. */
+  readonly paid: Maybe<ReadonlySet<string>>;
+  /** Offered by us, and gone. */
+  readonly offers: readonly Htlc[];
+  /** Offered to us, and gone. */
+  readonly received: readonly Htlc[];
+  /** Offered by us and still there, or there again. */
+  readonly kept: readonly Htlc[];
+  /** Of our balance, beside what we newly offer. */
+  readonly rise: Interval;
+}
+
+class Sums {
+  readonly #of = new Map<string, { hash: PaymentHash; in: bigint; out: bigint }>();
+
+  add({ hash, amount }: Pick<Htlc, "hash" | "amount">, way: "in" | "out"): void {
+    const key = toHex(hash);
+    const sum = this.#of.get(key) ?? { hash, in: 0n, out: 0n };
+    this.#of.set(key, { ...sum, [way]: sum[way] + amount });
+  }
+
+  list(): readonly Settled[] {
+    return [...this.#of.values()];
+  }
+}
+
+const total = (htlcs: readonly Htlc[]): bigint => htlcs.reduce((sum, { amount }) => sum + amount, 0n);
+
+/**
+ * What we were offered and took with a preimage is ours. Another of the same hash may have failed beside it, or one
+ * that we offered may be what the preimage is for: so of each hash at least the smallest.
+ */
+export const takenAtLeast = (
+  received: readonly Htlc[],
+  offers: readonly Htlc[],
+  paid: Removals["paid"],
+): readonly Htlc[] => {
+  if (!isKnown(paid) || paid.size === 0) return [];
+  const others = new Set(offers.map(({ hash }) => toHex(hash)));
+  const least = new Map<string, Htlc>();
+  for (const htlc of received) {
+    const key = toHex(htlc.hash);
+    const smallest = least.get(key);
+    if (paid.has(key) && !others.has(key) && (smallest === undefined || htlc.amount < smallest.amount))
+      least.set(key, htlc);
+  }
+  return [...least.values()];
+};
+
+/** More of one hash in one update than anybody sends, and too many endings to try. */
+const maxTried = 8;
+
+interface Item {
+  readonly htlc: Htlc;
+  readonly way: "in" | "out";
+  /** How it ended, as far as that is settled: ours is what raised our balance. */
+  readonly ours: boolean | undefined;
+}
+
+/** Every way in which they can have ended that adds up to what our balance says: for each item whether it is ours. */
+const endingsOf = (items: readonly Item[], { low, high }: Interval): readonly (readonly boolean[])[] => {
+  const open = items.flatMap(({ ours }, at) => (ours === undefined ? [at] : []));
+  if (open.length > maxTried) return [];
+  const endings: (readonly boolean[])[] = [];
+  for (let bits = 0; bits < 1 << open.length; bits++) {
+    const ending = items.map(({ ours }, at) => ours ?? (bits & (1 << open.indexOf(at))) !== 0);
+    const sum = items.reduce((all, { htlc }, at) => (ending[at] === true ? all + htlc.amount : all), 0n);
+    if (low <= sum && sum <= high) endings.push(ending);
+  }
+  return endings;
+};
+
+/** Of each hash the most that any ending lets out, and the least that it brings in. */
+const worstOf = (items: readonly Item[], endings: readonly (readonly boolean[])[]): readonly Settled[] =>
+  endings
+    .map((ending) => {
+      const sums = new Sums();
+      for (const [at, { htlc, way }] of items.entries())
+        if ((ending[at] === true) === (way === "in")) sums.add(htlc, way);
+      return sums.list();
+    })
+    .reduce(worst);
+
+/** As far as preimages tell: of several of one hash some may have failed beside those that were paid. */
+const toldOf = ({ offers, received, kept }: Removals, paid: ReadonlySet<string>): readonly Item[] => {
+  const times = new Map<string, number>();
+  for (const { hash } of [...offers, ...received]) times.set(toHex(hash), (times.get(toHex(hash)) ?? 0) + 1);
+  const isOpen = ({ hash }: Htlc): boolean => paid.has(toHex(hash)) && (times.get(toHex(hash)) ?? 0) > 1;
+  const isPaid = ({ hash }: Htlc): boolean => paid.has(toHex(hash));
+  return [
+    ...offers.map((htlc) => ({ htlc, way: "out" as const, ours: isOpen(htlc) ? undefined : !isPaid(htlc) })),
+    ...received.map((htlc) => ({ htlc, way: "in" as const, ours: isOpen(htlc) ? undefined : isPaid(htlc) })),
+    // One may have been settled and one like it added in the same update: then our balance lacks it.
+    ...kept.filter(isPaid).map((htlc) => ({ htlc, way: "out" as const, ours: true })),
+  ];
+};
+
+const withPreimages = (removals: Removals, paid: ReadonlySet<string>): readonly Settled[] => {
+  const { offers, received, kept, rise } = removals;
+  const isPaid = ({ hash }: Htlc): boolean => paid.has(toHex(hash));
+  const again = total(kept.filter(isPaid));
+  const sum = { low: rise.low + again, high: rise.high + again };
+  const told = toldOf(removals, paid);
+  // The preimages are those since the content that the host remembers: after another live one all shows by value.
+  const free = told.map((item) => ({ ...item, ours: undefined }));
+  const plain = told.map((item) => ({ ...item, ours: item.ours ?? item.way === "in" }));
+  for (const items of [plain, told, free]) {
+    const endings = endingsOf(items, sum);
+    if (endings.length > 0) return worstOf(items, endings);
+  }
+  const sums = new Sums();
+  for (const htlc of [...offers, ...kept]) if (isPaid(htlc)) sums.add(htlc, "out");
+  for (const htlc of takenAtLeast(received, offers, paid)) sums.add(htlc, "in");
+  return sums.list();
+};
+
+const byValue = ({ offers, received, rise }: Removals): readonly Settled[] => {
+  const items: readonly Item[] = [
+    ...offers.map((htlc) => ({ htlc, way: "out" as const, ours: undefined })),
+    ...received.map((htlc) => ({ htlc, way: "in" as const, ours: undefined })),
+  ];
+  const endings = endingsOf(items, rise);
+  if (endings.length > 0) return worstOf(items, endings);
+  const whole = total(offers) + total(received);
+  // Without this one the others could not have raised our balance so far.
+  const isOurs = ({ amount }: Htlc): boolean => rise.low > whole - amount;
+  const sums = new Sums();
+  for (const htlc of offers) if (!isOurs(htlc)) sums.add(htlc, "out");
+  for (const htlc of received) if (isOurs(htlc)) sums.add(htlc, "in");
+  return sums.list();
+};
+
+export const settlementOf = (removals: Removals): readonly Settled[] =>
+  isKnown(removals.paid) ? withPreimages(removals, removals.paid) : byValue(removals);
+
+const combined = (
+  a: readonly Settled[],
+  b: readonly Settled[],
+  how: (x: Settled, y: Settled) => Settled,
+): readonly Settled[] => {
+  if (a.length === 0 && b.length === 0) return a;
+  const zero = ({ hash }: Settled): Settled => ({ hash, in: 0n, out: 0n });
+  const ofB = new Map(b.map((one) => [toHex(one.hash), one]));
+  const result: Settled[] = [];
+  for (const one of a) {
+    const key = toHex(one.hash);
+    result.push(how(one, ofB.get(key) ?? zero(one)));
+    ofB.delete(key);
+  }
+  for (const one of ofB.values()) result.push(how(zero(one), one));
+  return result.filter((one) => one.in > 0n || one.out > 0n);
+};
+
+export const plus = (a: readonly Settled[], b: readonly Settled[]): readonly Settled[] =>
+  b.length === 0 ? a : combined(a, b, (x, y) => ({ hash: x.hash, in: x.in + y.in, out: x.out + y.out }));
+
+const less = (a: bigint, b: bigint): bigint => (a < b ? a : b);
+
+/** Below it two sums may be the same: outputs are whole satoshi. */
+const rounding = 1_000n;
+
+/**
+ * Where one of several is true: of each hash the one that leaves us least. In and out belong together: what looks alike
+ * by value may be an HTLC that went through, or one that failed on both sides; then it went through, so that what is
+ * ours counts beside the commitments that do not yet know.
+ */
+export const worst = (a: readonly Settled[], b: readonly Settled[]): readonly Settled[] => {
+  if (a === b) return a;
+  return combined(a, b, (x, y) => {
+    const more = x.in - x.out - (y.in - y.out);
+    if (more >= rounding) return y;
+    if (more <= -rounding) return x;
+    return x.in > y.in ? x : y;
+  });
+};
+
+/** What both say for certain. */
+export const common = (a: readonly Settled[], b: readonly Settled[]): readonly Settled[] =>
+  combined(a, b, (x, y) => ({ hash: x.hash, in: less(x.in, y.in), out: less(x.out, y.out) }));
+
+export const minus = (a: readonly Settled[], b: readonly Settled[]): readonly Settled[] =>
+  combined(a, b, (x, y) => ({ hash: x.hash, in: x.in - y.in, out: x.out - y.out }));

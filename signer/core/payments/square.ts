@@ -1,0 +1,150 @@
+/**
+ * When a number is revoked, what every live commitment now says of a hash is certain: it is counted for the node,
+ * and a hash that no channel speaks of any more is closed.
+ */
+
+import { toHex } from "../../../protocol/bytes.ts";
+import { isKnown } from "../../../protocol/codec.ts";
+import type { ChannelId } from "../../../protocol/units.ts";
+import { max, min } from "../balance.ts";
+import {
+  freshPayment,
+  type Live,
+  type NodeState,
+  type Payment,
+  type Settled,
+  type Variant,
+} from "../state.ts";
+import type { Change, View } from "../step.ts";
+import { charge, giveBack, offset } from "../velocity.ts";
+import { speaksOf } from "./flow.ts";
+import { isRebalance } from "./judge.ts";
+import { linesOf, settledBy, variantsOf } from "./lines.ts";
+import { common, minus } from "./settlement.ts";
+
+interface Squared {
+  readonly live: Live;
+  readonly certain: readonly Settled[];
+}
+
+const without =
+  (certain: readonly Settled[]) =>
+  <V extends Variant>(variant: V): V => ({ ...variant, settled: minus(variant.settled, certain) });
+
+export const square = (live: Live): Squared => {
+  const { holder, counterparty } = live;
+  const all = variantsOf(live);
+  const [first] = all;
+  if (first === undefined || holder.variants.length === 0 || counterparty.variants.length === 0)
+    return { live, certain: [] };
+  const certain = all.reduce((sum, { settled }) => common(sum, settled), first.settled);
+  if (certain.length === 0) return { live, certain };
+  const rest = without(certain);
+  return {
+    live: {
+      ...live,
+      holder: { ...holder, variants: holder.variants.map(rest) },
+      counterparty: { ...counterparty, variants: counterparty.variants.map(rest) },
+    },
+    certain,
+  };
+};
+
+/** Of a channel: what it hides at worst. */
+export const hiddenIn = (live: Live): bigint =>
+  variantsOf(live).reduce((most, { hidden }) => max(most, hidden.lost - hidden.gained), 0n);
+
+/** The node's window, as what a channel hides grows or comes back. */
+export const withHidden = (node: NodeState, now: number, before: Live, after: Live): NodeState => {
+  const grown = hiddenIn(after) - hiddenIn(before);
+  if (grown === 0n) return node;
+  const { trimmed } = node.windows;
+  const window = grown > 0n ? charge(trimmed, now, grown) : offset(trimmed, -grown);
+  return { ...node, time: now, windows: { ...node.windows, trimmed: window } };
+};
+
+/** Nothing of the hash is on its way any more. */
+export const close = (
+  payment: Payment,
+  node: NodeState,
+  now: number,
+): readonly [Payment | undefined, NodeState] => {
+  const { hash, settledOut, settledIn, intent, issued } = payment;
+  const receipt = isKnown(issued) && !isRebalance(payment);
+  const gone = max(settledOut - (receipt ? 0n : settledIn), 0n);
+  const approved = isKnown(intent) ? intent.amount + intent.feeLimit : 0n;
+  const lost = max(gone - approved, 0n);
+  // What an intent paid stays: a host may have announced a further part before it heard of the settlement.
+  const kept: Payment | undefined =
+    isKnown(intent) || isKnown(issued)
+      ? { ...freshPayment(hash), intent, issued, settledOut: min(gone, approved) }
+      : undefined;
+  if (lost === 0n) return [kept, node];
+  const windows = { ...node.windows, lost: charge(node.windows.lost, now, lost) };
+  return [kept, { ...node, time: now, windows }];
+};
+
+const left = (before: Live, after: Live): ReadonlySet<string> => {
+  const hashes = new Set<string>();
+  for (const variant of variantsOf(before)) {
+    for (const hash of linesOf(variant).keys()) hashes.add(hash);
+    for (const hash of settledBy(variant).keys()) hashes.add(hash);
+  }
+  for (const hash of hashes) if (speaksOf(after, hash)) hashes.delete(hash);
+  return hashes;
+};
+
+/** What follows for the node from a channel that left a commitment behind. */
+export const afterRevocation = (
+  view: View,
+  id: ChannelId,
+  before: Live,
+  dropped: Live,
+  phase: "open" | "closing" = "open",
+): Change => {
+  const { live, certain } = square(dropped);
+  const payments = new Map<string, Payment | undefined>();
+  const paymentOf = (hash: string): Payment | undefined =>
+    payments.has(hash) ? payments.get(hash) : view.payments.get(hash);
+  for (const one of certain) {
+    const key = toHex(one.hash);
+    const known = paymentOf(key) ?? freshPayment(one.hash);
+    payments.set(key, {
+      ...known,
+      settledIn: known.settledIn + one.in,
+      settledOut: known.settledOut + one.out,
+    });
+  }
+  let node = withHidden(view.node, view.now, before, live);
+  for (const hash of left(before, live)) {
+    const others = [...view.ledger.channelsOf(hash)].some((one) => one !== id);
+    const payment = paymentOf(hash);
+    if (others || payment === undefined) continue;
+    const [kept, charged] = close(payment, node, view.now);
+    node = charged;
+    payments.set(hash, kept);
+  }
+  return {
+    channel: { ...live, phase },
+    ...(payments.size > 0 ? { payments } : {}),
+    ...(node === view.node ? {} : { node }),
+  };
+};
+
+/** Payments that nothing is on its way for, and whose time is over: what they reserved is free again. */
+export const expired = (view: View, most: number): Change => {
+  const payments = new Map<string, undefined>();
+  let { sent } = view.node.windows;
+  for (const [key, { hash, intent, issued, settledOut }] of view.payments) {
+    if (payments.size >= most) break;
+    const until = Math.max(isKnown(intent) ? intent.until : 0, isKnown(issued) ? issued.until : 0);
+    // A payee may still claim what was sent just before; and a settled one must not be paid again meanwhile.
+    if (until + day > view.now || view.ledger.channelsOf(toHex(hash)).size > 0) continue;
+    if (isKnown(intent)) sent = giveBack(sent, intent.at, intent.amount + intent.feeLimit - settledOut);
+    payments.set(key, undefined);
+  }
+  if (payments.size === 0) return {};
+  return { payments, node: { ...view.node, windows: { ...view.node.windows, sent } } };
+};
+
+const day = 86_400;

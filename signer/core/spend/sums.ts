@@ -1,0 +1,191 @@
+/** What a transaction costs us: our inputs, less what comes back to us or becomes our share of a channel. */
+
+import { encodeTx, type Tx } from "../../../protocol/bitcoin/tx.ts";
+import { outputLength } from "../../../protocol/bitcoin/writer.ts";
+import { expectedWitnessWeight, feeOf } from "../../../protocol/bolt/weight.ts";
+import type { Feerate, Height, Sat } from "../../../protocol/units.ts";
+import { max } from "../balance.ts";
+import { inclusion } from "../chain/depths.ts";
+import type { Costs } from "../outpoints.ts";
+import type { Policy } from "../policy.ts";
+import type { Live } from "../state.ts";
+import type { ChannelInput, Input, OwnInput } from "./inputs.ts";
+import type { Paid } from "./outputs.ts";
+
+export interface Spending {
+  readonly tx: Tx;
+  readonly inputs: readonly Input[];
+  readonly paid: readonly Paid[];
+}
+
+export const ownOf = ({ inputs }: Pick<Spending, "inputs">): readonly OwnInput[] =>
+  inputs.flatMap((input) => (input.from === "foreign" ? [] : [input]));
+
+export const claimsIn = ({ inputs }: Pick<Spending, "inputs">): readonly ChannelInput[] =>
+  inputs.flatMap((input) => (input.from === "channel" ? [input] : []));
+
+export type OtherOutput = Paid & { readonly is: "other" };
+/** What is worth nothing leaves nothing: `OP_RETURN` mostly. */
+export const othersOf = ({ paid }: Pick<Spending, "paid">): readonly OtherOutput[] =>
+  paid.flatMap((output) => (output.is === "other" && output.value > 0n ? [output] : []));
+
+/** Its script has a push of 22 bytes, in the input itself. */
+const nestedScript = 4 * 23;
+
+const inputWeight = (input: OwnInput): number => {
+  const { stack, witnessScript } = input.plan;
+  const nested = input.from === "wallet" && input.nested ? nestedScript : 0;
+  return nested + expectedWitnessWeight(stack, witnessScript);
+};
+
+/** Version, locktime, both counts, marker and flag. */
+const frame = 4 * 10 + 2;
+const bareInput = 4 * 41;
+
+/** Where others take part, of ours alone: whoever brings an input pays for it (BOLT 2, "Fee Responsibility"). */
+export const weightOf = (spending: Spending): number => {
+  const { tx, inputs, paid } = spending;
+  const own = ownOf(spending);
+  const witnesses = own.reduce((sum, input) => sum + inputWeight(input), 0);
+  if (own.length === inputs.length) return 4 * encodeTx(tx).length + 2 + witnesses;
+  const outputs = tx.outputs.filter((_, i) => paid[i]?.is !== "other");
+  return outputs.reduce(
+    (sum, output) => sum + 4 * outputLength(output),
+    frame + bareInput * own.length + witnesses,
+  );
+};
+
+/** An anchor is spent to pay for its commitment too (BOLT 3, "Fees" of "Commitment Transaction Outputs"). */
+const parentsWeight = (claims: readonly ChannelInput[]): number => {
+  const parents = new Set(
+    claims.flatMap(({ kind, origin }) => (kind === "anchor" && origin ? [origin] : [])),
+  );
+  return [...parents].reduce((sum, { weight }) => sum + weight, 0);
+};
+
+/** The first block in which somebody else may take it; of a timeout, that in which it is late. */
+const deadlineOf = ({ kind, htlc }: ChannelInput): number | undefined => {
+  if (htlc === undefined || (kind !== "holderHtlc" && kind !== "counterpartyHtlc")) return undefined;
+  return htlc.offeredBy === "counterparty" ? htlc.expiry : htlc.expiry + inclusion;
+};
+
+/** So many blocks before the deadline the allowance begins to grow, up to this many times. */
+const urgency = 72;
+const most = 4;
+
+/** Growth never takes more than half of what it is about. */
+const grown = (base: bigint, claims: readonly ChannelInput[], height: Height | undefined): bigint => {
+  if (height === undefined) return base;
+  let allowed = base;
+  for (const claim of claims) {
+    const deadline = deadlineOf(claim);
+    if (deadline === undefined) continue;
+    const gone = urgency - Math.max(0, Math.min(urgency, deadline - height));
+    const more = base + (base * BigInt((most - 1) * gone)) / BigInt(urgency);
+    const half = claim.value / 2n;
+    allowed = max(allowed, more < half ? more : half);
+  }
+  return allowed;
+};
+
+/** All that we could still call ours in the channel: fees may not come out of it. */
+const dueIn = ({ holder, counterparty }: Live): bigint =>
+  [...holder.variants, ...counterparty.variants].reduce((most, { balance, htlcs, trimmed }) => {
+    const pending = [...htlcs, ...(trimmed === "unknown" ? [] : trimmed)];
+    return max(most, balance.high + pending.reduce((sum, { amount }) => sum + amount, 0n));
+  }, 0n) / 1000n;
+
+export const isJustice = ({ kind }: OwnInput): boolean =>
+  kind === "justiceToLocal" || kind === "justiceHtlc" || kind === "justiceSecondLevel";
+
+/** Of what a breach forfeits, the part that was never ours. An HTLC that we had offered was. */
+const peersShare = (claims: readonly ChannelInput[]): bigint => {
+  const taken = new Map<Live, bigint>();
+  for (const claim of claims) {
+    const theirs =
+      claim.kind === "justiceToLocal" || (isJustice(claim) && claim.htlc?.offeredBy === "counterparty");
+    if (theirs) taken.set(claim.live, (taken.get(claim.live) ?? 0n) + claim.value);
+  }
+  return [...taken].reduce((sum, [live, value]) => sum + max(0n, value - dueIn(live)), 0n);
+};
+
+export interface Limits {
+  readonly weight: number;
+  readonly min: bigint;
+  /** By the policy's feerate alone. */
+  readonly base: bigint;
+  readonly max: bigint;
+}
+
+/** Hosts estimate signatures and scripts by other figures; a tenth is more than any of them differs. */
+const leastOf = (weight: number, feerate: Feerate): bigint => (feeOf(weight, feerate) * 9n) / 10n;
+
+export const limitsOf = (spending: Spending, policy: Policy, height: Height | undefined): Limits => {
+  const claims = claimsIn(spending);
+  const weight = weightOf(spending);
+  if (claims.length === 0) {
+    const base = feeOf(weight, policy.maxOnchainFeerate);
+    return { weight, min: leastOf(weight, policy.minOnchainFeerate), base, max: base };
+  }
+  const base = feeOf(weight + parentsWeight(claims), policy.maxSweepFeerate);
+  // What is allowed beyond the policy is the miners', and nobody else's.
+  const alone =
+    othersOf(spending).length === 0 && claims.length + walletsIn(spending) === spending.inputs.length;
+  const max = alone ? grown(base, claims, height) + peersShare(claims) : base;
+  return { weight, min: 0n, base, max };
+};
+
+const walletsIn = ({ inputs }: Spending): number => inputs.filter(({ from }) => from === "wallet").length;
+
+export interface Sums {
+  readonly ours: bigint;
+  readonly back: bigint;
+  readonly share: bigint;
+  /** To others, by the outputs. */
+  readonly others: bigint;
+  /** What we are poorer by; negative where others pay us. */
+  readonly leaving: bigint;
+  readonly foreign: boolean;
+  /** What the inputs are worth that are claims on channels. */
+  readonly claimed: bigint;
+  readonly limits: Limits;
+}
+
+const total = (values: readonly Sat[]): bigint => values.reduce((sum, value) => sum + value, 0n);
+
+export const sumsOf = (spending: Spending, policy: Policy, height: Height | undefined): Sums => {
+  const { inputs, paid } = spending;
+  const ours = total(ownOf(spending).map(({ value }) => value));
+  const back = total(paid.flatMap((output) => (output.is === "ours" ? [output.value] : [])));
+  const share = total(paid.flatMap((output) => (output.is === "funding" ? [output.share] : [])));
+  return {
+    ...{ ours, back, share },
+    others: total(othersOf(spending).map(({ value }) => value)),
+    leaving: ours - back - share,
+    foreign: inputs.some(({ from }) => from === "foreign"),
+    claimed: total(claimsIn(spending).map(({ value }) => value)),
+    limits: limitsOf(spending, policy, height),
+  };
+};
+
+/**
+ * Others' outputs that others' inputs pay for need nobody's word, as long as what we lose is no more than a fee. Who gets
+ * it is not known, so it counts as sent.
+ */
+export const paysOthers = ({ foreign, claimed, leaving, others, limits }: Sums): boolean =>
+  others > 0n && !(foreign && leaving <= (claimed > 0n ? 0n : limits.base));
+
+/** What we lose beyond what others' outputs are worth: the miners' by all that we know. */
+export const feeIn = (sums: Sums): bigint => {
+  const { leaving, others } = sums;
+  return others > 0n && !paysOthers(sums) ? leaving : leaving - others;
+};
+
+/**
+ * In millisatoshi. What was claimed goes where the allowlist or a person says, as a mutual close does: no day's limit
+ * holds it back.
+ */
+export const costsOf = ({ foreign, claimed, leaving, others }: Sums): Costs => {
+  const away = foreign && others > 0n ? leaving : others;
+  return { sent: max(0n, away - claimed) * 1000n, fees: max(0n, leaving - away) * 1000n };
+};

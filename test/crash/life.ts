@@ -1,0 +1,58 @@
+/** What a place of the host does, from its birth to its next: plain data, from which the next requests follow again. */
+
+import type { AnyRequest, Name, Reply, Request } from "../../protocol/operations/index.ts";
+import type { NodeId } from "../../protocol/units.ts";
+import type { SoftwareKeyring } from "../../signer/keys/software.ts";
+import { ask } from "../scripted/channel.ts";
+import type { Peer } from "../scripted/peer.ts";
+
+export interface World {
+  readonly node: NodeId;
+  readonly peer: Peer;
+  /** A host knows what its wallet's scripts are. */
+  readonly keyring: SoftwareKeyring;
+}
+
+export interface Move {
+  readonly request: AnyRequest;
+  /** A refusal of what nobody may have: anything else is a theft. */
+  readonly expects: "reply" | "refusal";
+  /** What was acknowledged before must show in the answer: why not, if it does not. */
+  readonly lacks?: (reply: Reply<Name>) => string | undefined;
+}
+
+export type Answer = Reply<Name> | undefined;
+
+export interface Life<S> {
+  begin(label: string): S;
+  /** Sent one behind the other without waiting; the same from the same state. */
+  moves(world: World, state: S): Promise<readonly Move[]> | readonly Move[];
+  /** What the host remembers after all of them; a refusal has no reply. */
+  after(state: S, moves: readonly Move[], answers: readonly Answer[]): S;
+  /** After the host's own crash. */
+  comeBack?(state: S): S;
+}
+
+/** Whoever keeps many kinds of lives in one table knows nothing of their states. */
+export const anyLife = <S>(life: Life<S>): Life<unknown> => life as unknown as Life<unknown>;
+
+export const move = <N extends Name>(
+  name: N,
+  body: Request<N>,
+  lacks?: (reply: Reply<N>) => string | undefined,
+): Move => ({
+  request: ask(name, body),
+  expects: "reply",
+  ...(lacks === undefined ? {} : { lacks: lacks as Move["lacks"] & object }),
+});
+
+export const theft = <N extends Name>(name: N, body: Request<N>): Move => ({
+  request: ask(name, body),
+  expects: "refusal",
+});
+
+/** A new life for the same place. */
+export const reborn = (label: string): string => {
+  const [place, life = "0"] = label.split("#");
+  return `${place}#${Number(life) + 1}`;
+};

@@ -1,0 +1,55 @@
+/** `npm run honest -- [--runs N] [--seed TEXT] [--flow NAME] [--json]` */
+
+import { randomBytes } from "node:crypto";
+import { parseArgs } from "node:util";
+import { endings, flows } from "./flows/index.ts";
+import { total, trial } from "./trial.ts";
+import { shown } from "./world.ts";
+
+const usage = "usage: npm run honest -- [--runs N] [--seed TEXT] [--flow NAME] [--json]";
+
+const read = () => {
+  try {
+    const { values } = parseArgs({
+      options: {
+        runs: { type: "string", default: "300" },
+        seed: { type: "string", default: randomBytes(4).toString("hex") },
+        flow: { type: "string" },
+        json: { type: "boolean", default: false },
+      },
+    });
+    const runs = Number(values.runs);
+    if (!(Number.isInteger(runs) && runs > 0)) throw new Error("not a count");
+    const { flow } = values;
+    const names = flows.map(({ name }) => name);
+    if (flow !== undefined && !names.includes(flow)) throw new Error(`flows are ${names.join(", ")}`);
+    return { ...values, flow, runs };
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n${usage}\n`);
+    return process.exit(2);
+  }
+};
+
+const { runs, seed, flow, json } = read();
+process.stderr.write(`seed ${seed}\n`);
+const result = await trial({
+  ...{ runs, seed },
+  ...(flow === undefined ? {} : { flow }),
+  progress: ({ seed: one, tier, failure }, done) => {
+    if (failure !== undefined) {
+      const { flows: live, step, what, request } = failure;
+      process.stderr.write(`run ${one} (${tier}), step ${step}, flows ${live.join(", ")}: ${what}\n`);
+      if (request !== undefined) process.stderr.write(`  asked ${shown(request)}\n`);
+    } else if (done % 50 === 0) process.stderr.write(`${done} of ${runs} runs\n`);
+  },
+});
+for (const { name } of [...flows, ...endings])
+  process.stderr.write(`${name.padEnd(24)} ${result.played.get(name) ?? 0}\n`);
+for (const [rule, times] of result.later) process.stderr.write(`waited for ${rule}: ${times}\n`);
+for (const [name, value] of Object.entries(result.counts))
+  process.stderr.write(`${name.padEnd(24)} ${value}\n`);
+const summary = total(result);
+if (json) process.stdout.write(`${JSON.stringify(summary)}\n`);
+else
+  for (const [name, value] of Object.entries(summary)) process.stdout.write(`${name.padEnd(20)} ${value}\n`);
+process.exit(summary.final_refusals + summary.stuck === 0 ? 0 : 1);

@@ -76,7 +76,7 @@ const begin = async (call: Call, node: NodeId, bob: Peer, htlcs: number): Promis
   const empty = start(terms);
   let full = empty;
   for (let i = 0; i < htlcs; i++)
-    full = add(full, htlcOf("holder", BigInt(1_000_000 + 1_001 * (i % 97)), `bench ${i}`));
+    full = add(full, htlcOf("holder", BigInt(1_000_000 + 1_001 * (i % 97)), `bench ${htlcs} ${i}`));
   for (const htlc of full.htlcs) await call("proposePayment", keysendOf(node, htlc));
   return {
     channel,

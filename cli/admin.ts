@@ -14,7 +14,15 @@ import { SetupError } from "../signer/setup-error.ts";
 import { Unable } from "./exit.ts";
 import { plain } from "./json.ts";
 
-type AdminName = "status" | "listApprovals" | "decideApproval" | "changeAllowlist" | "showPolicy" | "explain";
+type AdminName =
+  | "status"
+  | "listApprovals"
+  | "decideApproval"
+  | "changeAllowlist"
+  | "showPolicy"
+  | "explain"
+  | "exit"
+  | "justice";
 
 export interface Admin {
   readonly node: NodeId;

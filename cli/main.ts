@@ -8,6 +8,7 @@ import { exitCodes, exitTable } from "./exit.ts";
 import { failureOf } from "./failure.ts";
 import { registerInit } from "./init.ts";
 import { registerPolicy } from "./policy.ts";
+import { registerRecovery } from "./recover.ts";
 import { registerSigner } from "./signer.ts";
 import { registerStatus } from "./status.ts";
 import { version } from "./version.ts";
@@ -23,6 +24,7 @@ const commands: readonly ((program: Command) => void)[] = [
   registerAllowlist,
   registerStatus,
   registerPolicy,
+  registerRecovery,
 ];
 
 // Whoever read the first lines and left, as `head` does, is no fault.

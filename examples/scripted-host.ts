@@ -28,7 +28,14 @@ await signer.call("validateHolderCommitment", first.validate);
 const { signature } = await signer.call("signCounterpartyCommitment", first.sign);
 console.log(`signed commitment 0: ${toHex(signature)}`);
 
-const payment = htlcOf("holder", 50_000_000n, "a payment");
+const stranger = add(start(terms), htlcOf("holder", 40_000_000n, "nobody approved this"));
+const unasked = update(channel, bob, channel.points[1] as never, 1n, stranger);
+await signer.call("signCounterpartyCommitment", unasked.sign).catch((error: unknown) => {
+  if (error instanceof Refused) console.log(`an HTLC ${error.message}`);
+  else throw error;
+});
+
+const payment = htlcOf("holder", 50_000_000n, `a payment at ${Date.now()}`);
 const { standing } = await signer.call("proposePayment", keysendOf(node, payment));
 console.log(`a payment of ${payment.amount} msat is ${standing}`);
 const paying = add(start(terms), payment);
@@ -37,18 +44,6 @@ const { htlcSignatures } = await signer.call("signCounterpartyCommitment", secon
 await signer.call("validateHolderCommitment", second.validate);
 if (second.revoke !== undefined) await signer.call("revokeHolderCommitment", second.revoke);
 console.log(`signed commitment 1 with ${htlcSignatures.length} HTLC, and gave up commitment 0`);
-
-const stranger = update(
-  channel,
-  bob,
-  channel.points[0] as never,
-  2n,
-  add(paying, htlcOf("holder", 1_000n, "unproposed")),
-);
-await signer.call("signCounterpartyCommitment", stranger.sign).catch((error: unknown) => {
-  if (error instanceof Refused) console.log(`another payment ${error.message}`);
-  else throw error;
-});
 
 const theft = { ...second.sign, toHolder: sat(0n), toCounterparty: sat(second.sign.toHolder) };
 await signer.call("signCounterpartyCommitment", theft).catch((error: unknown) => {

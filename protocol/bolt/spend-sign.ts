@@ -2,7 +2,7 @@
 
 import { witnessSignature } from "../bitcoin/der.ts";
 import { p2wpkhScriptCode } from "../bitcoin/script.ts";
-import { inputDigest, sighash } from "../bitcoin/sighash.ts";
+import { inputDigest, type Sighash, sighash } from "../bitcoin/sighash.ts";
 import { taprootDigest, taprootSighash } from "../bitcoin/taproot.ts";
 import { encodeTx, type Tx, type TxOutput, type Witness } from "../bitcoin/tx.ts";
 import { equal } from "../bytes.ts";
@@ -91,7 +91,11 @@ export const arrange = (plans: readonly ClaimPlan[], tip: Height): Arrangement |
 const scriptCodeOf = ({ witnessScript, signer }: ClaimPlan) => witnessScript ?? p2wpkhScriptCode(signer);
 
 /** `spent` is what all inputs spend, in their order. ECDSA of the key itself, but for P2TR Schnorr of the tweaked one. */
-export const claimDigest = ({ tx, index, plan }: ClaimedInput, spent: readonly TxOutput[]): Uint8Array => {
+export const claimDigest = (
+  { tx, index, plan }: ClaimedInput,
+  spent: readonly TxOutput[],
+  type: Sighash = sighash.all,
+): Uint8Array => {
   if (plan.stack === "p2tr") return taprootDigest({ tx, index, spent, type: taprootSighash.default });
   const output = spent[index];
   if (output === undefined) throw new RangeError(`no input ${index}`);
@@ -100,7 +104,7 @@ export const claimDigest = ({ tx, index, plan }: ClaimedInput, spent: readonly T
     index,
     scriptCode: scriptCodeOf(plan),
     value: output.value,
-    type: sighash.all,
+    type,
   });
 };
 
@@ -118,6 +122,8 @@ export const countersignatureCheck = (
 export interface Completion {
   /** Of `claimDigest`. */
   readonly signature: Uint8Array;
+  /** Of the signature; over everything where it is not said. */
+  readonly type?: Sighash;
   /** Of the holder's HTLC transactions. */
   readonly countersignature?: Signature;
   /** Of HTLCs that are taken with one. */
@@ -135,7 +141,7 @@ const given = <T>(part: T | undefined, what: string): T => {
 /** What goes before the witness script. */
 const itemsOf = ({ stack, signer, countersigned }: ClaimPlan, completion: Completion): Witness => {
   if (stack === "p2tr") return [completion.signature];
-  const ours = witnessSignature(signature(completion.signature), sighash.all);
+  const ours = witnessSignature(signature(completion.signature), completion.type ?? sighash.all);
   const theirs = (): Uint8Array => {
     const { type } = given(countersigned, "countersigned part");
     return witnessSignature(given(completion.countersignature, "countersignature"), type);

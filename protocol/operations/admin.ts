@@ -1,8 +1,22 @@
-/** What a person asks, with a certificate of its own: nothing here signs, and no host may ask it. */
+/** What a person asks, with a certificate of its own, and no host may. Only `exit` and `justice` sign. */
 
 import { blob, bool, choice, list, maybe, message, text, u32, type ValueOf } from "../codec.ts";
 import { fact } from "../outcome.ts";
-import { height, msat, network, node, script, tier } from "./fields.ts";
+import {
+  channel,
+  delay,
+  feerate,
+  height,
+  msat,
+  network,
+  node,
+  number,
+  preimages,
+  script,
+  tier,
+  transaction,
+  txid,
+} from "./fields.ts";
 import { adminOperation } from "./operation.ts";
 import { approvalId, seconds } from "./payment.ts";
 
@@ -38,6 +52,27 @@ const limit = message("PolicyLimit", {
   value: text("its value", 4_096),
   sentence: text("what it does", 512),
 });
+
+/** Signed and complete: with one input, one output or two, and no witness script longer than an HTLC's. */
+export const homeward = message("HomewardTransaction", {
+  what: text("what it does", 256),
+  txid,
+  tx: blob("transaction", 1_000, (bytes) => bytes),
+  /** The chain's height at which it may be published: 0 is at once. */
+  from: height,
+  /** What it spends an output of, and the confirmations that this needs beside; 0 where they are in `from`. */
+  after: txid,
+  wait: delay,
+});
+export type Homeward = ValueOf<typeof homeward>;
+
+/** Two for every HTLC, and what sweeps the rest. */
+const broughtHome = {
+  transactions: list(homeward, 2_000),
+  left: list(text("what stays where it is, and why", 256), 1_000),
+  /** Of the tip. */
+  height: maybe(height),
+};
 
 export const adminOperations = {
   status: adminOperation(
@@ -97,5 +132,29 @@ export const adminOperations = {
       hint: text("what would make it pass", 512),
       applied: list(text("name of a rule, in the order they were asked", 64), 256),
     },
+  ),
+  exit: adminOperation(
+    0x86,
+    "Ends a channel without a host: signs its last commitment, its HTLC transactions and what brings all of it to our wallet.",
+    {
+      channel,
+      /** Of the sweeps. */
+      feerate,
+      /** One of our commitments that has confirmed; where the chain is followed it is known. */
+      confirmed: maybe(txid),
+      /** Of received HTLCs. */
+      preimages,
+    },
+    {
+      /** Signed by both; unknown where the chain has it. The others follow from it. */
+      commitment: maybe(message("SignedCommitment", { number, txid, tx: transaction })),
+      ...broughtHome,
+    },
+  ),
+  justice: adminOperation(
+    0x87,
+    "Punishes a revoked commitment that the followed chain has: signs what brings its outputs to our wallet.",
+    { channel, feerate },
+    broughtHome,
   ),
 };

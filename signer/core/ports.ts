@@ -92,7 +92,7 @@ export type Job =
   | { readonly kind: "closing"; readonly channel: ChannelId; readonly digest: Uint8Array }
   /** The forms of one simple close; at most one of them can confirm. */
   | { readonly kind: "closings"; readonly channel: ChannelId; readonly digests: readonly Uint8Array[] }
-  /** Our inputs of one transaction. */
+  /** Our inputs of one transaction; or, where nobody else takes part, of several that follow from one another. */
   | { readonly kind: "spend"; readonly inputs: readonly SpendKey[] }
   | { readonly kind: "secret"; readonly channel: ChannelId; readonly number: CommitmentNumber }
   /** With the node key; where it announces a channel, with that channel's funding key too. */

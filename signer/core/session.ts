@@ -272,7 +272,8 @@ export const openSession = async ({
         // Said of what earlier requests changed: told before it is on disk, a crash could take it back.
         const before = settled;
         release();
-        await before;
+        // Whoever asks what is wrong hears of a fault, and does not share it.
+        await (asked.operation === operations.status.number ? before.catch(() => {}) : before);
         return { is: "reply", reply: decision.reply(await ask(decision.needs)) };
       }
       case "kept": {
@@ -328,7 +329,8 @@ export const openSession = async ({
       const id = channelIn(body);
       const step = steps[name as Decided] as Step<Name, unknown>;
       // What is built follows from the setup alone, so a channel that is set up need not wait to build.
-      const early = liveOf(channelOf(id)) === undefined ? undefined : begin(step, body, id);
+      const isEarly = step.survey === undefined && liveOf(channelOf(id)) !== undefined;
+      const early = isEarly ? begin(step, body, id) : undefined;
       early?.catch(() => {});
       // Nothing above can fail, so that nobody's turn comes before it is this one's.
       await before;

@@ -189,7 +189,7 @@ export interface Step<N extends Name, P> {
   essence?(body: Request<N>): Request<N>;
   /** Before anything is built. */
   needs?(body: Request<N>, channels: View["channels"]): Needs;
-  /** Before `prepare`, where both follow from the state: only of operations that name no channel. */
+  /** In place of `prepare` where what is needed follows from the state: then it waits for its turn. */
   survey?(body: Request<N>, view: View, settings: Settings): Surveyed<P>;
   /**
    * Builds from what never changes once a channel is set up, so it need not wait for its turn.

@@ -16,7 +16,9 @@ import { readRecord, verifyAudit } from "../../signer/audit.ts";
 import type { Step } from "../../signer/core/step.ts";
 import { type Decided, steps } from "../../signer/core/steps/index.ts";
 import { curve } from "../scripted/road.ts";
-import { channelIn, numberIn } from "./journey.ts";
+import { budget, shrunk } from "./budget.ts";
+import { duties } from "./duties.ts";
+import type { Move } from "./life.ts";
 
 export interface Findings {
   requests: number;
@@ -24,22 +26,20 @@ export interface Findings {
   early_secrets: number;
   lost: number;
   stuck: number;
+  thefts: number;
 }
 
 export interface Checker {
   readonly findings: Findings;
   readonly notes: readonly string[];
-  sent(request: AnyRequest): void;
-  answered(request: AnyRequest, outcome: Outcome<Name>): void;
+  /** Operations that were answered at least once. */
+  readonly seen: ReadonlySet<Name>;
+  /** What is given back belongs to this request's answer. */
+  sent(request: AnyRequest): (move: Move, outcome: Outcome<Name>) => void;
   stuck(why: string): void;
-  /** Asked as a thief: anything but a refusal is one more secret too many. */
-  theft(request: AnyRequest, outcome: Outcome<Name>): void;
   /** Every answer that bound the signer must be in the log. */
   audited(file: AuditFile): void;
 }
-
-/** Answered from what everybody may know, or with another id each time: not bound to be the same. */
-const loose: ReadonlySet<Name> = new Set(["hello", "new", "check", "points", "proposePayment"]);
 
 /** The audit log has the hash of what a request is about, without the proofs that come beside it. */
 const recordedAs = ({ name, body }: AnyRequest): string => {
@@ -47,14 +47,20 @@ const recordedAs = ({ name, body }: AnyRequest): string => {
   return toHex(contentHash(name, essence?.(body) ?? body));
 };
 
+const numberIn = ({ body }: AnyRequest): bigint | undefined => ("number" in body ? body.number : undefined);
+const channelIn = ({ body }: AnyRequest): bigint | undefined =>
+  "channel" in body && isKnown(body.channel) ? body.channel : undefined;
+
 export const checker = (): Checker => {
-  const findings: Findings = { requests: 0, conflicts: 0, early_secrets: 0, lost: 0, stuck: 0 };
+  const findings: Findings = { requests: 0, conflicts: 0, early_secrets: 0, lost: 0, stuck: 0, thefts: 0 };
   const notes: string[] = [];
+  const seen = new Set<Name>();
   const answers = new Map<string, string>();
   const bound = new Set<string>();
   const validated = new Set<string>();
   const broadcast = new Set<string>();
   const points = new Map<string, Uint8Array>();
+  const spent = budget();
   const at = (request: AnyRequest, n = numberIn(request) ?? 0n) => `${channelIn(request)}/${n}`;
   const find = (what: Exclude<keyof Findings, "requests">, why: string): void => {
     findings[what]++;
@@ -71,33 +77,52 @@ export const checker = (): Checker => {
     for (const [i, next] of reply.points.entries()) points.set(at(request, number + 2n + BigInt(i)), next);
   };
 
+  const answered = (request: AnyRequest, reply: Reply<Name>): void => {
+    const { name, body } = request;
+    seen.add(name);
+    spent.answered(request, reply);
+    if (name === "revokeHolderCommitment") secret(request, reply as Reply<"revokeHolderCommitment">);
+    if (name === "signHolderCommitment") broadcast.add(at(request));
+    const { again, record } = duties[name];
+    if (record === "always") bound.add(recordedAs(request));
+    if (again === "free") return;
+    const key = toHex(contentHash(name, body as never));
+    const bytes = toHex(packReply(name, reply as never));
+    const before = answers.get(key);
+    if (before !== undefined && before !== bytes) find("conflicts", `${name} ${at(request)}`);
+    answers.set(key, bytes);
+  };
+
   return {
     findings,
     notes,
+    seen,
     sent: (request) => {
       findings.requests++;
       if (request.name === "validateHolderCommitment") validated.add(at(request));
-    },
-    answered: (request, outcome) => {
-      if (outcome.is !== "reply")
-        return find("stuck", `${request.name} ${at(request)}: ${JSON.stringify(outcome)}`);
-      const { reply } = outcome;
-      if (request.name === "revokeHolderCommitment")
-        secret(request, reply as Reply<"revokeHolderCommitment">);
-      if (request.name === "signHolderCommitment") broadcast.add(at(request));
-      if (loose.has(request.name)) return;
-      const key = toHex(contentHash(request.name, request.body as never));
-      const bytes = toHex(packReply(request.name, reply as never));
-      const before = answers.get(key);
-      if (before !== undefined && before !== bytes) find("conflicts", `${request.name} ${at(request)}`);
-      answers.set(key, bytes);
-      bound.add(recordedAs(request));
+      spent.sent(request);
+      const floor = request.name === "status" ? spent.floor() : undefined;
+      return ({ expects, lacks }, outcome) => {
+        const told = `${request.name} ${at(request)}`;
+        if (expects === "refusal") {
+          seen.add(request.name);
+          if (outcome.is === "reply")
+            find(
+              request.name === "revokeHolderCommitment" ? "early_secrets" : "thefts",
+              `${told}: what must be refused was given`,
+            );
+          else if (outcome.is !== "refusal") find("stuck", `${told}: ${JSON.stringify(outcome)}`);
+          return;
+        }
+        if (outcome.is !== "reply") return find("stuck", `${told}: ${JSON.stringify(outcome)}`);
+        answered(request, outcome.reply);
+        const gone =
+          lacks?.(outcome.reply) ??
+          (floor === undefined ? undefined : shrunk(outcome.reply as Reply<"status">, floor));
+        if (gone !== undefined) find("lost", `${told}: ${gone}`);
+      };
     },
     stuck: (why) => find("stuck", why),
-    theft: (request, outcome) => {
-      if (outcome.is !== "refusal")
-        find("early_secrets", `${at(request)} was given up after it was signed for broadcast`);
-    },
     audited: ({ rows, genesis, head }) => {
       const verdict = verifyAudit({ rows: rows(), genesis, head });
       if (verdict.is !== "whole") find("lost", `the audit log is not whole: ${JSON.stringify(verdict)}`);

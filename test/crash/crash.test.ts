@@ -1,15 +1,23 @@
 import { expect, test } from "vitest";
+import { names } from "../../protocol/operations/index.ts";
 import { crash } from "./run.ts";
 
-test("killed at random moments and at every point of a commit, nothing is lost, early or in conflict", async () => {
-  const { notes, ...result } = await crash({
+/** Of a person, for the day on which there is no host. */
+const byNobodyHere = ["exit", "justice"];
+
+test("killed at random moments and at every point of a commit, nothing is lost, early, stolen or in conflict", async () => {
+  const { notes, seen, ...result } = await crash({
     cycles: 8,
-    channels: 6,
+    channels: 7,
     seed: "each run the same",
     progress: () => {},
   });
   expect(notes).toEqual([]);
-  expect(result).toMatchObject({ cycles: 8, kills: 8, conflicts: 0, early_secrets: 0, lost: 0, stuck: 0 });
+  const none = { conflicts: 0, early_secrets: 0, lost: 0, stuck: 0, thefts: 0 };
+  expect(result).toMatchObject({ cycles: 8, kills: 8, ...none });
   // A run in which nothing happens proves nothing.
   expect(result.requests).toBeGreaterThan(100);
+  expect(seen.size).toBeGreaterThan(20);
+  expect([...seen].filter((name) => byNobodyHere.includes(name))).toEqual([]);
+  expect(names.length).toBeGreaterThan(seen.size);
 });

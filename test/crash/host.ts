@@ -4,52 +4,77 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
+import { setTimeout as pause } from "node:timers/promises";
 import { signerClient, Unanswered } from "../../host/index.ts";
 import { openOutbox, type Ticket } from "../../host/outbox.ts";
 import { equal } from "../../protocol/bytes.ts";
-import { type AnyRequest, type Name, packRequest, type Reply } from "../../protocol/operations/index.ts";
+import { type AnyRequest, type Name, operations, packRequest } from "../../protocol/operations/index.ts";
 import type { Outcome } from "../../protocol/outcome.ts";
-import type { NodeId } from "../../protocol/units.ts";
+import type { Role } from "../../protocol/wire/caller.ts";
 import type { Connection } from "../../protocol/wire/connection.ts";
-import type { Peer } from "../scripted/peer.ts";
 import type { Checker } from "./checker.ts";
-import { after, batchOf, begin, type Journey, read, theftOf, write } from "./journey.ts";
+import { anyLife, type Life, type Move, type World } from "./life.ts";
+import { type Chain, chain, isFollowed } from "./lives/chain.ts";
+import { desk } from "./lives/desk.ts";
+import { forward } from "./lives/forward.ts";
+import { payer } from "./lives/payer.ts";
+import { wander } from "./lives/wander.ts";
+import { read, write } from "./memory.ts";
 
 export interface HostOptions {
   readonly database: string;
-  readonly node: NodeId;
-  readonly peer: Peer;
-  readonly channels: number;
+  readonly world: World;
+  /** How many things happen beside each other. */
+  readonly places: number;
   readonly checker: Checker;
-  readonly connect: () => Promise<Connection>;
+  readonly connect: (role: Role) => Promise<Connection>;
 }
 
 export interface Host {
-  /** Updates and ends that were reached since it began. */
+  /** What was reached in each place since it began. */
   progress(): readonly number[];
   /** Forgets everything that is not on disk. */
   crash(): Promise<void>;
 }
 
+const theChain = 0;
+const others = [
+  forward,
+  payer,
+  desk,
+  wander,
+  wander,
+  forward,
+] as readonly unknown[] as readonly Life<unknown>[];
+const lifeOf = (place: number): Life<unknown> =>
+  place === theChain ? anyLife(chain) : (others[(place - 1) % others.length] as Life<unknown>);
+
 const sameRequest = (a: AnyRequest, b: AnyRequest): boolean =>
   a.name === b.name && equal(packRequest(a.name, a.body as never), packRequest(b.name, b.body as never));
 
-export const openHost = ({ database, node, peer, channels, checker, connect }: HostOptions): Host => {
+/** In the middle of a reorganisation nothing new is begun; an honest host asks again a little later. */
+const isForLater = (outcome: Outcome<Name>): boolean =>
+  outcome.is === "refusal" &&
+  !outcome.refusal.final &&
+  (outcome.refusal.rule === "chain-not-stale" || outcome.refusal.rule === "chain-validated");
+const patience = 500;
+
+export const openHost = ({ database, world, places, checker, connect }: HostOptions): Host => {
   const db = new DatabaseSync(database);
   // What is tested is this process's crash, not the machine's.
   db.exec("PRAGMA synchronous = OFF; PRAGMA journal_mode = WAL");
-  db.exec("CREATE TABLE IF NOT EXISTS journey (place INTEGER PRIMARY KEY, state TEXT NOT NULL) STRICT");
+  db.exec("CREATE TABLE IF NOT EXISTS life (place INTEGER PRIMARY KEY, state TEXT NOT NULL) STRICT");
   db.exec("CREATE TABLE IF NOT EXISTS ticket (ticket INTEGER PRIMARY KEY, place INTEGER NOT NULL) STRICT");
   const outbox = openOutbox(db);
-  const load = db.prepare("SELECT state FROM journey WHERE place = ?");
-  const save = db.prepare(
-    "INSERT INTO journey VALUES (?, ?) ON CONFLICT DO UPDATE SET state = excluded.state",
-  );
+  const load = db.prepare("SELECT state FROM life WHERE place = ?");
+  const save = db.prepare("INSERT INTO life VALUES (?, ?) ON CONFLICT DO UPDATE SET state = excluded.state");
   const own = db.prepare("INSERT INTO ticket VALUES (?, ?)");
   const owned = db.prepare("SELECT ticket FROM ticket WHERE place = ? ORDER BY ticket");
   const disown = db.prepare("DELETE FROM ticket WHERE ticket = ?");
-  const client = signerClient({ connect, backoff: { first: 10, most: 100 } });
-  const steps: number[] = Array.from({ length: channels }, () => 0);
+  const client = signerClient({ connect: () => connect("host"), backoff: { first: 10, most: 100 } });
+  const steps: number[] = Array.from({ length: places }, () => 0);
+  const followed = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<void>();
   let open = true;
 
   const transaction = <T>(action: () => T): T => {
@@ -64,11 +89,11 @@ export const openHost = ({ database, node, peer, channels, checker, connect }: H
     }
   };
 
-  const ticketsFor = (place: number, batch: readonly AnyRequest[]): readonly Ticket[] => {
+  const ticketsFor = (place: number, moves: readonly Move[]): readonly Ticket[] => {
     const left = owned.all(place).map((row) => Number(row["ticket"]));
     if (left.length === 0)
       return transaction(() =>
-        batch.map((request) => {
+        moves.map(({ request }) => {
           const ticket = outbox.add(request);
           own.run(ticket, place);
           return ticket;
@@ -76,36 +101,61 @@ export const openHost = ({ database, node, peer, channels, checker, connect }: H
       );
     const waiting = outbox.waiting().filter(({ ticket }) => left.includes(ticket));
     const same =
-      waiting.length === batch.length &&
-      waiting.every(({ request }, i) => sameRequest(request, batch[i] as AnyRequest));
+      waiting.length === moves.length &&
+      waiting.every(({ request }, i) => sameRequest(request, (moves[i] as Move).request));
     if (!same) checker.stuck(`place ${place}: the outbox and the host's state tell different stories`);
     return left;
   };
 
-  const send = async (request: AnyRequest): Promise<Outcome<Name>> => {
-    checker.sent(request);
-    return await client.outcome(request.name, request.body as never);
+  /** A person's tool has no stream: it asks once, and again when nobody answered. */
+  const asAdmin = async ({ name, body }: AnyRequest): Promise<Outcome<Name>> => {
+    while (open) {
+      try {
+        const connection = await connect("admin");
+        try {
+          return await connection.unary(name, body as never, { timeoutMs: 2_000 });
+        } finally {
+          await connection.close();
+        }
+      } catch {
+        await pause(20);
+      }
+    }
+    throw new Unanswered("the host crashed");
+  };
+  const send = async (moves: readonly Move[]): Promise<readonly Outcome<Name>[]> => {
+    for (let tried = 0; ; tried++) {
+      // A person waits for each answer before asking more.
+      let before: Promise<unknown> = Promise.resolve();
+      const judged = moves.map(({ request }) => {
+        const judge = checker.sent(request);
+        if (operations[request.name].role !== "admin")
+          return { judge, answer: client.outcome(request.name, request.body as never) };
+        const answer = before.then(() => asAdmin(request));
+        before = answer.catch(() => {});
+        return { judge, answer };
+      });
+      const outcomes = await Promise.all(judged.map(({ answer }) => answer));
+      const isLater = outcomes.some((one, i) => moves[i]?.expects === "reply" && isForLater(one));
+      if (isLater && tried < patience) {
+        await pause(5);
+        if (!open) throw new Unanswered("the host crashed");
+        continue;
+      }
+      for (const [i, { judge }] of judged.entries()) judge(moves[i] as Move, outcomes[i] as Outcome<Name>);
+      return outcomes;
+    }
   };
 
-  const turn = async (place: number, journey: Journey): Promise<Journey | undefined> => {
-    if (journey.stage === "done") {
-      const [validate, revoke] = theftOf(node, journey, peer);
-      if (validate !== undefined) checker.answered(validate, await send(validate));
-      if (revoke !== undefined) checker.theft(revoke, await send(revoke));
-      return after(journey, []);
-    }
-    const batch = batchOf(node, journey, peer);
-    const tickets = ticketsFor(place, batch);
-    const outcomes = await Promise.all(batch.map(send));
+  const turn = async (place: number, life: Life<unknown>, state: unknown): Promise<unknown> => {
+    const moves = await life.moves(world, state);
+    const tickets = ticketsFor(place, moves);
+    const outcomes = await send(moves);
     if (!open) return undefined;
-    for (const [i, outcome] of outcomes.entries()) checker.answered(batch[i] as AnyRequest, outcome);
-    const replies = outcomes.flatMap((outcome, i) =>
-      outcome.is === "reply"
-        ? [{ name: (batch[i] as AnyRequest).name, reply: outcome.reply as Reply<Name> }]
-        : [],
-    );
-    if (replies.length < batch.length) return undefined;
-    const next = after(journey, replies);
+    const isHeld = outcomes.every(({ is }, i) => is === "reply" || moves[i]?.expects === "refusal");
+    if (!isHeld) return undefined;
+    const answers = outcomes.map((outcome) => (outcome.is === "reply" ? outcome.reply : undefined));
+    const next = life.after(state, moves, answers);
     transaction(() => {
       for (const ticket of tickets) {
         outbox.settle(ticket);
@@ -116,18 +166,27 @@ export const openHost = ({ database, node, peer, channels, checker, connect }: H
     return next;
   };
 
-  const live = async (place: number): Promise<void> => {
+  /** What was sent and not answered is sent again as it was; only then may it be something else. */
+  const remembered = (place: number, life: Life<unknown>): unknown => {
     const row = load.get(place);
-    let journey: Journey | undefined =
-      row === undefined ? begin(`place ${place}`) : read(String(row["state"]));
-    if (row === undefined) save.run(place, write(journey));
-    while (open && journey !== undefined) {
-      journey = await turn(place, journey);
+    const state = row === undefined ? life.begin(`place ${place}`) : read(String(row["state"]));
+    const now = row === undefined ? state : (life.comeBack?.(state) ?? state);
+    save.run(place, write(now));
+    return now;
+  };
+
+  const live = async (place: number): Promise<void> => {
+    const life = lifeOf(place);
+    let state = remembered(place, life);
+    if (place !== theChain) await Promise.race([followed.promise, ended.promise]);
+    while (open && state !== undefined) {
+      if (place === theChain && isFollowed(state as Chain)) followed.resolve();
+      state = await turn(place, life, state);
       steps[place] = (steps[place] ?? 0) + 1;
     }
   };
 
-  const lives = Array.from({ length: channels }, (_, place) =>
+  const lives = Array.from({ length: places }, (_, place) =>
     live(place).catch((error: unknown) => {
       if (!(error instanceof Unanswered)) checker.stuck(`place ${place}: ${(error as Error).stack}`);
     }),
@@ -137,6 +196,7 @@ export const openHost = ({ database, node, peer, channels, checker, connect }: H
     progress: () => [...steps],
     crash: async () => {
       open = false;
+      ended.resolve();
       await client.close();
       await Promise.all(lives);
       db.close();

@@ -29,7 +29,7 @@ const read = () => {
 
 const { cycles, channels, seed, json } = read();
 process.stderr.write(`seed ${seed}\n`);
-const { notes, ...result } = await crash({
+const { notes, seen, ...result } = await crash({
   cycles,
   channels,
   seed,
@@ -39,5 +39,6 @@ for (const note of notes) process.stderr.write(`${note}\n`);
 if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
 else
   for (const [name, value] of Object.entries(result)) process.stdout.write(`${name.padEnd(14)} ${value}\n`);
-const { conflicts, early_secrets, lost, stuck } = result;
-process.exit(conflicts + early_secrets + lost + stuck === 0 ? 0 : 1);
+process.stderr.write(`operations: ${[...seen].toSorted().join(" ")}\n`);
+const { conflicts, early_secrets, lost, stuck, thefts } = result;
+process.exit(conflicts + early_secrets + lost + stuck + thefts === 0 ? 0 : 1);

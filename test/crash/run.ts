@@ -6,13 +6,18 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import type { Name } from "../../protocol/operations/index.ts";
 import { Secret } from "../../protocol/secret.ts";
+import type { Role } from "../../protocol/wire/caller.ts";
 import { connect } from "../../protocol/wire/client.ts";
 import type { Connection } from "../../protocol/wire/connection.ts";
 import { readAudit } from "../../signer/audit.ts";
+import { systemClock } from "../../signer/clock.ts";
 import { softwareKeyring } from "../../signer/keys/software.ts";
-import { createStore } from "../../signer/store/sqlite.ts";
+import { createStore, openStore } from "../../signer/store/sqlite.ts";
 import type { CommitPoint } from "../../signer/store/store.ts";
+import { seenOf } from "../../signer/store/witnessed.ts";
+import { createWitness } from "../../signer/witness.ts";
 import { peer } from "../scripted/peer.ts";
 import { random } from "../scripted/random.ts";
 import { curve } from "../scripted/road.ts";
@@ -32,6 +37,12 @@ export interface CrashResult extends Findings {
   readonly kills: number;
 }
 
+export interface CrashReport extends CrashResult {
+  readonly notes: readonly string[];
+  /** Operations that were answered. */
+  readonly seen: ReadonlySet<Name>;
+}
+
 const points: readonly CommitPoint[] = ["before-transaction", "before-commit", "after-commit"];
 
 const spawnSigner = (): ChildProcess =>
@@ -43,36 +54,34 @@ const begin = async (child: ChildProcess, orders: Orders): Promise<boolean> => {
   return await Promise.race([ready, once(child, "exit").then(() => false)]);
 };
 
-export const crash = async ({
-  cycles,
-  channels,
-  seed,
-  progress,
-}: CrashOptions): Promise<CrashResult & { notes: readonly string[] }> => {
+export const crash = async ({ cycles, channels, seed, progress }: CrashOptions): Promise<CrashReport> => {
   const dir = mkdtempSync(join(tmpdir(), "countersign-crash-"));
   const store = join(dir, "store.sqlite");
   createStore(store);
   const dice = random(seed);
   const check = checker();
   const bob = peer("bob", curve);
-  const { node } = softwareKeyring({
+  const keyring = softwareKeyring({
     seed: new Secret(new Uint8Array(64).fill(9)),
     network: "regtest",
     nodeIndex: 0,
     curve,
     style: "native",
   });
-  let socket: string | undefined;
-  const open = async (): Promise<Connection> => {
-    if (socket === undefined) throw new Error("no signer runs");
-    return await connect({ address: { path: socket }, timeoutMs: 2_000 });
+  const witness = join(dir, "witness");
+  const first = await openStore({ path: store });
+  createWitness(witness, seenOf(first, systemClock));
+  await first.close();
+  let sockets: Readonly<Record<Role, string>> | undefined;
+  const open = async (role: Role): Promise<Connection> => {
+    if (sockets === undefined) throw new Error("no signer runs");
+    return await connect({ address: { path: sockets[role] }, timeoutMs: 2_000, role });
   };
   const startHost = () =>
     openHost({
       database: join(dir, "host.sqlite"),
-      node,
-      peer: bob,
-      channels,
+      world: { node: keyring.node, peer: bob, keyring },
+      places: channels,
       checker: check,
       connect: open,
     });
@@ -87,9 +96,10 @@ export const crash = async ({
       const exited = once(child, "exit");
       const timed = dice.int(2) === 0;
       const kill = timed ? null : { point: dice.pick(points), commit: 1 + dice.int(60) };
-      const path = join(dir, `${cycle}.sock`);
-      const serves = await begin(child, { store, socket: path, kill });
-      if (serves) socket = path;
+      const paths = { host: join(dir, `${cycle}.sock`), admin: join(dir, `${cycle}.admin`) };
+      const seen = dice.int(3) === 0 ? witness : null;
+      const orders = { store, socket: paths.host, desk: paths.admin, witness: seen, kill };
+      if (await begin(child, orders)) sockets = paths;
       // Loads while this one works, so that a cycle costs little more than what is tested.
       next = spawnSigner();
       const limit = timed ? dice.int(200) : 1_500;
@@ -98,7 +108,7 @@ export const crash = async ({
       const [, signal] = await exited;
       if (signal === "SIGKILL") kills++;
       else check.stuck(`cycle ${cycle}: the signer ended by itself`);
-      socket = undefined;
+      sockets = undefined;
       if (dice.int(4) === 0) {
         await host.crash();
         host = startHost();
@@ -109,10 +119,10 @@ export const crash = async ({
         );
     }
     // Alive to the end: every channel must still get on.
-    const path = join(dir, "last.sock");
-    if (!(await begin(next, { store, socket: path, kill: null })))
+    const paths = { host: join(dir, "last.sock"), admin: join(dir, "last.admin") };
+    if (!(await begin(next, { store, socket: paths.host, desk: paths.admin, witness, kill: null })))
       check.stuck("the signer does not start any more");
-    socket = path;
+    sockets = paths;
     const before = host.progress();
     const reached = () => host.progress().every((steps, place) => steps >= (before[place] ?? 0) + 8);
     for (let waited = 0; waited < 300 && !reached(); waited++) await pause(100);
@@ -124,7 +134,7 @@ export const crash = async ({
     const audit = readAudit(store);
     check.audited(audit);
     audit.close();
-    return { cycles, kills, ...check.findings, notes: check.notes };
+    return { cycles, kills, ...check.findings, notes: check.notes, seen: check.seen };
   } finally {
     next.kill("SIGKILL");
     rmSync(dir, { recursive: true, force: true });

@@ -8,16 +8,22 @@ import { loadNative } from "../../protocol/curve/index.ts";
 import { Secret } from "../../protocol/secret.ts";
 import { serve } from "../../protocol/wire/server.ts";
 import { systemClock } from "../../signer/clock.ts";
-import { defaultPolicy } from "../../signer/core/policy.ts";
 import { softwareKeyring } from "../../signer/keys/software.ts";
 import { openRuntime } from "../../signer/server/runtime.ts";
 import { grouped } from "../../signer/store/grouped.ts";
 import { openStore } from "../../signer/store/sqlite.ts";
-import type { CommitPoint } from "../../signer/store/store.ts";
+import type { CommitPoint, OpenStore } from "../../signer/store/store.ts";
+import { compareToWitness, witnessed } from "../../signer/store/witnessed.ts";
+import { openWitness } from "../../signer/witness.ts";
+import { crashPolicy } from "./policy.ts";
 
 export interface Orders {
   readonly store: string;
   readonly socket: string;
+  /** Of the administrator. */
+  readonly desk: string;
+  /** Outside the store; null in cycles without one. */
+  readonly witness: string | null;
   readonly kill: { readonly point: CommitPoint; readonly commit: number } | null;
 }
 
@@ -25,7 +31,7 @@ const curve = await loadNative();
 const [line] = await new Promise<string[]>((resolve) => {
   createInterface({ input: process.stdin }).once("line", (text) => resolve([text]));
 });
-const { store: path, socket, kill } = JSON.parse(line ?? "") as Orders;
+const { store: path, socket, desk, witness, kill } = JSON.parse(line ?? "") as Orders;
 
 let commits = 0;
 const at = (point: CommitPoint): void => {
@@ -36,9 +42,20 @@ const at = (point: CommitPoint): void => {
 const seed = new Secret(new Uint8Array(64).fill(9));
 const keyring = softwareKeyring({ seed, network: "regtest", nodeIndex: 0, curve, style: "native" });
 const report = (error: unknown): void => void process.stderr.write(`${(error as Error).stack}\n`);
+
+const openBeside = async (): Promise<OpenStore> => {
+  const store = await openStore({ path, at });
+  if (witness === null) return store;
+  const found = openWitness(witness);
+  if ("is" in found) throw new Error(found.sentence);
+  const finding = await compareToWitness(store, found.seen);
+  if (finding.is !== "whole") throw new Error(finding.sentence);
+  return witnessed(store, found, systemClock);
+};
+
 const runtime = await openRuntime({
-  settings: { network: "regtest", tier: "full", policy: defaultPolicy("regtest"), curve, software: "crash" },
-  store: grouped(await openStore({ path, at })),
+  settings: { network: "regtest", tier: "full", policy: crashPolicy, curve, software: "crash", chain: {} },
+  store: grouped(await openBeside()),
   keyrings: [keyring],
   clock: systemClock,
   verify: async (jobs) => curve.verifyBatch(jobs),
@@ -48,6 +65,13 @@ await serve({
   address: { path: socket },
   caller: { role: "host", node: keyring.node },
   respond: (request) => runtime.respond(request, "crash"),
+  onFault: report,
+});
+await serve({
+  address: { path: desk },
+  caller: { role: "admin" },
+  roles: ["admin"],
+  respond: (request) => runtime.respond(request, "crash admin"),
   onFault: report,
 });
 process.stdout.write("ready\n");

@@ -1,9 +1,13 @@
 import { describe, expect, test } from "vitest";
 import type { Tier } from "../../protocol/operations/fields.ts";
 import { msat, paymentHash } from "../../protocol/units.ts";
+import { add, remove } from "../scripted/channel.ts";
+import { step } from "../scripted/fed.ts";
 import { channelTiers, everyTier, type Flow, isOver, isThere, offerSomewhere, open, until } from "./flow.ts";
-import { endings, flows } from "./flows/index.ts";
+import { chainFlows, endings, flows } from "./flows/index.ts";
 import { run } from "./run.ts";
+import { mineIn, openShore } from "./shore.ts";
+import { onward, openFrom, receive, route } from "./shore-channels.ts";
 import { total, trial } from "./trial.ts";
 
 /** Each pays without asking, or lets go of what came in: what no honest node does. */
@@ -30,9 +34,34 @@ const stolen: Flow = {
   },
 };
 
+/** Each does on the chain what no honest node does: it does not wait. */
+const impatient: Flow = {
+  name: "impatient",
+  tiers: channelTiers,
+  play: async function* (world) {
+    const shore = await openShore(world);
+    const [incoming, outgoing] = [await openFrom(shore, "counterparty"), await openFrom(shore, "holder")];
+    const received = await receive(shore, incoming, 60_000_000n);
+    await step(shore.fed, outgoing, add(outgoing.balances, onward(received).htlc));
+    yield;
+  },
+};
+
+const generous: Flow = {
+  name: "generous",
+  tiers: channelTiers,
+  play: async function* (world) {
+    const shore = await openShore(world);
+    const { incoming, received } = await route(shore, 60_000_000n);
+    await mineIn(shore, [], []);
+    await step(shore.fed, incoming, remove(incoming.balances, received.htlc, "fail"));
+    yield;
+  },
+};
+
 describe("an honest node", () => {
   test("meets no refusal for good, and none that never passes, in any flow of any tier", async () => {
-    const result = await trial({ seed: "honest", runs: 70 });
+    const result = await trial({ seed: "honest", runs: 45 });
     expect(total(result)).toMatchObject({ final_refusals: 0, stuck: 0 });
     // So that runs in which nothing happens can't pass.
     for (const { name } of [...flows, ...endings])
@@ -44,6 +73,20 @@ describe("an honest node", () => {
     expect(restarts).toBeGreaterThan(100);
     expect(forgotten).toBeGreaterThan(40);
     expect(requests).toBeGreaterThan(5_000);
+  });
+
+  test("meets none on the chain either", async () => {
+    for (const { name } of chainFlows) {
+      for (const [seed, tier] of [
+        ["ashore", "full"],
+        ["adrift", "commitments"],
+      ] as const) {
+        const { failure, counts, played } = await run({ seed, tier, flow: name, alone: true });
+        expect(failure, `${name} ${seed}`).toBeUndefined();
+        expect(played.get(name)).toBe(1);
+        expect(counts.requests).toBeGreaterThan(15);
+      }
+    }
   });
 
   test("plays the same run from the same seed", async () => {
@@ -82,6 +125,16 @@ describe("the suite itself fails", () => {
 
   test("for a number that is left after it was signed for broadcast", async () => {
     expect(await stuckIn("full", stolen)).toContain("revoke-not-closed");
+  });
+
+  test("for a forward on a funding that nobody has seen", async () => {
+    const { failure } = await run({ seed: "a", tier: "full", among: [impatient], alone: true });
+    expect(failure?.what).toContain('"rule":"commitment-htlc-received-spends-active-utxo"');
+  });
+
+  test("for an incoming HTLC that is given back while the outgoing one can be claimed", async () => {
+    const { failure } = await run({ seed: "a", tier: "full", among: [generous], alone: true });
+    expect(failure?.what).toContain('"rule":"routing-balanced"');
   });
 
   test("where limits leave an honest node no room", async () => {

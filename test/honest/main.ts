@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
-import { endings, flows } from "./flows/index.ts";
+import { chainFlows, endings, flows } from "./flows/index.ts";
 import { total, trial } from "./trial.ts";
 import { shown } from "./world.ts";
 
@@ -21,7 +21,7 @@ const read = () => {
     const runs = Number(values.runs);
     if (!(Number.isInteger(runs) && runs > 0)) throw new Error("not a count");
     const { flow } = values;
-    const names = flows.map(({ name }) => name);
+    const names = [...flows, ...chainFlows].map(({ name }) => name);
     if (flow !== undefined && !names.includes(flow)) throw new Error(`flows are ${names.join(", ")}`);
     return { ...values, flow, runs };
   } catch (error) {
@@ -43,7 +43,7 @@ const result = await trial({
     } else if (done % 50 === 0) process.stderr.write(`${done} of ${runs} runs\n`);
   },
 });
-for (const { name } of [...flows, ...endings])
+for (const { name } of [...flows, ...chainFlows, ...endings])
   process.stderr.write(`${name.padEnd(24)} ${result.played.get(name) ?? 0}\n`);
 for (const [rule, times] of result.later) process.stderr.write(`waited for ${rule}: ${times}\n`);
 for (const [name, value] of Object.entries(result.counts))

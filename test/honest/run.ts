@@ -7,7 +7,7 @@ import type { Policy } from "../../signer/core/policy.ts";
 import { random } from "../scripted/random.ts";
 import { openChannel } from "./channels.ts";
 import type { Flow, Story } from "./flow.ts";
-import { endings, flows } from "./flows/index.ts";
+import { chainFlows, endings, flows } from "./flows/index.ts";
 import { type Counts, openWorld, Refused, shown, type World } from "./world.ts";
 
 export interface Run {
@@ -39,6 +39,8 @@ export interface RunOptions {
   /** Other than those of the suite, so that a test can bring a dishonest one. */
   readonly among?: readonly Flow[];
   readonly rounds?: number;
+  /** Nothing beside the flow: no other, and no channel that is not its own. */
+  readonly alone?: boolean;
 }
 
 const tiers: readonly Tier[] = ["full", "full", "full", "commitments", "commitments", "stateless"];
@@ -97,9 +99,13 @@ const chosen = (
 ): readonly Flow[] => {
   const dice = random(`${seed} flows`);
   const able = among.filter((one) => one.tiers.includes(tier));
-  const named = able.filter(({ name }) => name === flow);
+  const ashore = among === flows ? chainFlows.filter((one) => one.tiers.includes(tier)) : [];
+  const named = [...able, ...ashore].filter(({ name }) => name === flow);
   const count = tier === "stateless" ? 6 : 3 + dice.int(6);
-  return [...named, ...Array.from({ length: count }, () => dice.pick(able))];
+  const others = Array.from({ length: count }, () => dice.pick(able));
+  // Blocks take their time.
+  const one = ashore.length > 0 && dice.int(2) === 0 ? [dice.pick(ashore)] : [];
+  return [...named, ...others, ...one];
 };
 
 /** Each link advances by itself, and so beside the others. */
@@ -118,6 +124,7 @@ export const run = async ({
   policy,
   among = flows,
   rounds = longest,
+  alone = false,
 }: RunOptions): Promise<Run> => {
   const dice = random(`${seed} world`);
   const tier = wanted ?? dice.pick(tiers);
@@ -135,11 +142,12 @@ export const run = async ({
   });
 
   try {
-    if (tier !== "stateless") {
+    if (tier !== "stateless" && !alone) {
       const channels = 2 + dice.int(3);
       for (let at = 0; at < channels; at++) await openChannel(world, at);
     }
-    for (const one of chosen(seed, tier, flow, among)) live.add({ flow: one, story: one.play(world) });
+    const all = chosen(seed, tier, flow, among);
+    for (const one of alone ? all.slice(0, 1) : all) live.add({ flow: one, story: one.play(world) });
     for (; step < rounds; step++) {
       for (const playing of [...live]) {
         if (dice.int(2) === 0) continue;

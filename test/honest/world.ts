@@ -59,6 +59,8 @@ export interface World {
   label(what: string): string;
   now(): number;
   wait(seconds: number): void;
+  /** By another signer than the world's own. */
+  putOn<N extends Name>(signer: Rig, name: N, body: Request<N>): Promise<Told<N>>;
   /** Refused for good or broken: throws. */
   put<N extends Name>(name: N, body: Request<N>): Promise<Told<N>>;
   /** Where even a refusal for now would be wrong. */
@@ -88,11 +90,11 @@ export const openWorld = async ({ seed, tier, policy = {} }: WorldOptions): Prom
   const counts = noCounts();
   const later = new Map<string, number>();
 
-  const put = async <N extends Name>(name: N, said: Request<N>): Promise<Told<N>> => {
+  const putOn = async <N extends Name>(on: Rig, name: N, said: Request<N>): Promise<Told<N>> => {
     const body = asTold(tier, said);
     counts.requests += 1;
 
-    const outcome = await signer.outcome(name, body);
+    const outcome = await on.outcome(name, body);
 
     if (outcome.is === "reply") return outcome;
     if (outcome.is === "refusal" && !outcome.refusal.final) {
@@ -102,8 +104,10 @@ export const openWorld = async ({ seed, tier, policy = {} }: WorldOptions): Prom
       world.heard = outcome.refusal;
       return { is: "later", refusal: outcome.refusal };
     }
-    throw new Refused(ask(name, body), outcome as Outcome<Name>, signer.faults);
+    throw new Refused(ask(name, body), outcome as Outcome<Name>, on.faults);
   };
+
+  const put = <N extends Name>(name: N, body: Request<N>): Promise<Told<N>> => putOn(signer, name, body);
 
   const world: World = {
     heard: undefined,
@@ -117,6 +121,7 @@ export const openWorld = async ({ seed, tier, policy = {} }: WorldOptions): Prom
     wait: (seconds) => {
       time += seconds;
     },
+    putOn,
     put,
     must: async (name, body) => {
       const told = await put(name, body);

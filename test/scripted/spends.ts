@@ -268,24 +268,32 @@ export const spending = (
   return { tx, coins, body };
 };
 
-/** Of each input of ours; the interpreter shares nothing with what made them. */
-export const verdicts = (
-  { tx, coins }: Built,
+/** Of each input, once it is signed; undefined for what is somebody else's. */
+export const witnessesOf = (
+  { coins }: Pick<Built, "coins">,
   { signatures }: Reply<"spend">,
-): readonly (string | undefined)[] => {
-  const spent = coins.map(({ plan, value, said: { script } }) => ({
-    value: sat(value),
-    script: plan?.output ?? (script as Script),
-  }));
-  return coins.flatMap(({ plan, countersignature, preimage }, index) => {
+): readonly (Witness | undefined)[] =>
+  coins.map(({ plan, countersignature, preimage }, index) => {
     const signature = signatures[index];
-    if (plan === undefined) return signature === unknown ? [] : ["a foreign input was signed"];
-    if (signature === undefined || signature === unknown) return ["no signature"];
-    const witness: Witness = claimWitness(plan, {
+    if (plan === undefined || signature === undefined || signature === unknown) return undefined;
+    return claimWitness(plan, {
       signature,
       ...(countersignature === undefined ? {} : { countersignature }),
       ...(preimage === undefined ? {} : { preimage }),
     });
-    return [verdict({ tx, index, spent, witness })];
+  });
+
+/** Of each input of ours; the interpreter shares nothing with what made them. */
+export const verdicts = (built: Built, reply: Reply<"spend">): readonly (string | undefined)[] => {
+  const { tx, coins } = built;
+  const spent = coins.map(({ plan, value, said: { script } }) => ({
+    value: sat(value),
+    script: plan?.output ?? (script as Script),
+  }));
+  const witnesses = witnessesOf(built, reply);
+  return coins.flatMap(({ plan }, index) => {
+    if (plan === undefined) return reply.signatures[index] === unknown ? [] : ["a foreign input was signed"];
+    const witness = witnesses[index];
+    return [witness === undefined ? "no signature" : verdict({ tx, index, spent, witness })];
   });
 };

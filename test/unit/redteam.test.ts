@@ -35,7 +35,7 @@ describe("the map", () => {
 test("a test belongs to the family that names its describe, and else to the one that has the file", () => {
   const owners = (file: string, ...path: readonly string[]) =>
     families.filter((family) => claims(family, file, path)).map(({ n }) => n);
-  expect(owners("onchain", "an approval", "is bound to its transaction")).toEqual([5]);
+  expect(owners("onchain-approvals", "an approval", "is bound to its transaction")).toEqual([5]);
   expect(owners("onchain", "fees burnt by moving")).toEqual([6]);
   expect(owners("onchain", "anything else", "an approval")).toEqual([11]);
   expect(owners("revocation", "the counterparty's secret is checked")).toEqual([7]);

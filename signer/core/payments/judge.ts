@@ -193,6 +193,7 @@ export const judgePayments = (scene: Scene, { before, variant }: Step): Refusal 
       payment,
       line: lineOf(variant, hash),
       sums: (how) => sumsOf(scene, hash, payment, { ...strict, fresh: true, ...how }),
+      before: () => sumsOf({ ...scene, next: before }, hash, payment, { ...strict, delta: false }),
       settledOut: settledOut(scene, hash, payment),
       tier: settings.tier,
       approved: approvedBy(payment),

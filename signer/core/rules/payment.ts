@@ -16,6 +16,8 @@ export interface AddedView {
   /** Of the commitment that is asked for. */
   readonly line: Line;
   sums(how?: Partial<Strictness>): Sums;
+  /** As things stand without this commitment. */
+  before(): Sums;
   readonly settledOut: bigint;
   readonly tier: Tier;
   readonly approved: bigint;
@@ -79,7 +81,12 @@ export const addedRules: readonly Rule<AddedView>[] = [
       ? { hash: view.hash, approvedUntil: intent.until, now: view.now }
       : undefined;
   }),
-  rule("receipt-not-cover", (view) => because(view, { issued: false })),
+  rule("receipt-not-cover", (view) => {
+    // What came in before it went out is somebody's payment to us, and no rebalance of it makes it another.
+    const { out, in: received } = view.before();
+    if (intentOf(view)?.kind === "rebalance" && received > out) return { hash: view.hash, received, out };
+    return because(view, { issued: false });
+  }),
   rule("no-routing", (view) => because(view, { profile: false })),
   rule("routing-cltv-delta", (view) => because(view, { delta: false })),
   rule("commitment-htlc-received-spends-active-utxo", (view) => because(view, { funding: false })),

@@ -114,7 +114,7 @@ interface Found {
   readonly known?: Sat;
 }
 
-const partyOf = ({ offeredBy, ...htlc }: Htlc, broadcaster: Htlc["offeredBy"]) => ({
+export const partyOf = ({ offeredBy, ...htlc }: Htlc, broadcaster: Htlc["offeredBy"]) => ({
   ...htlc,
   offeredBy: offeredBy === broadcaster ? ("broadcaster" as const) : ("countersignatory" as const),
 });

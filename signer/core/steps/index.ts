@@ -14,9 +14,11 @@ import {
 } from "./chain.ts";
 import { signClosing } from "./closing.ts";
 import { signCounterpartyCommitment, validateHolderCommitment } from "./commitment.ts";
+import { exit } from "./exit.ts";
 import { forget } from "./forget.ts";
 import { signGossip } from "./gossip.ts";
 import { signBolt12, signInvoice } from "./invoice.ts";
+import { justice } from "./justice.ts";
 import {
   checkFutureSecret,
   deriveSecret,
@@ -85,4 +87,6 @@ export const steps: { readonly [N in Decided]: Step<N, unknown> } = {
   decideApproval,
   changeAllowlist,
   showPolicy,
+  exit,
+  justice,
 };

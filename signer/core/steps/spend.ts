@@ -39,7 +39,7 @@ import {
   type View,
 } from "../step.ts";
 
-type SpendTurn = Turn<"spend", undefined>;
+type SpendTurn = Pick<Turn<"spend", undefined>, "body" | "view" | "known" | "settings">;
 
 const nameOf = ({ account, branch, index }: Place): string => `${account}/${branch}/${index}`;
 
@@ -189,21 +189,27 @@ const changeOf = (subject: OnchainView, agreed: Change): Change | Refusal => {
   return { ...agreed, outpoints: after.outpoints, node: withUsed(after.node, places) };
 };
 
+/** By every rule, whoever asks. Consent comes after. */
+export const judgeSpend = (turn: SpendTurn): OnchainView | Refusal => {
+  const subject = readOf(turn);
+  if ("sentence" in subject) return subject;
+  const begins = claimsIn(subject).length === 0 && paysOthers(subject.sums);
+  return (
+    judge(formatRules, subject) ??
+    misfitRefusal(subject) ??
+    judge(onchainRules, subject) ??
+    judge(claimRules, subject) ??
+    (begins ? turn.view.outlook.trouble : undefined) ??
+    subject
+  );
+};
+
 export const spend: Step<"spend", undefined> = {
   needs: needsOf,
   prepare: () => undefined,
   decide: (turn) => {
-    const subject = readOf(turn);
+    const subject = judgeSpend(turn);
     if ("sentence" in subject) return refused(subject);
-    const { view } = turn;
-    const begins = claimsIn(subject).length === 0 && paysOthers(subject.sums);
-    const refusal =
-      judge(formatRules, subject) ??
-      misfitRefusal(subject) ??
-      judge(onchainRules, subject) ??
-      judge(claimRules, subject) ??
-      (begins ? view.outlook.trouble : undefined);
-    if (refusal !== undefined) return refused(refusal);
     const own = ownOf(subject);
     const job = jobOf(subject, own);
     const consent = consentTo(subject);

@@ -1,6 +1,7 @@
 /** A channel that takes any state which BOLT 2 allows, with variants, and ends in one of its ways. */
 
 import { unknown } from "../../../protocol/codec.ts";
+import type { Htlc } from "../../../protocol/operations/fields.ts";
 import type { Request } from "../../../protocol/operations/index.ts";
 import { commitmentNumber, feerate, msat, type Script, sat } from "../../../protocol/units.ts";
 import { add, htlcOf, keysendOf, plainTerms, remove, withFeerate } from "../../scripted/channel.ts";
@@ -44,12 +45,23 @@ export interface Wander {
 
 const reserve = 50_000_000n;
 
+/** What was fulfilled or failed before a connection was lost is said again first when it is back (BOLT 2). */
+const removedAgain = ({ held }: Wander): readonly Htlc[] =>
+  held.stage === "busy"
+    ? held.balances.htlcs.filter((htlc) => !held.wanted.htlcs.some((one) => same(one, htlc)))
+    : [];
+
 /** Another state that BOLT 2 allows to follow. */
 const propose = (state: Wander, dice: Random, signFirst: boolean): Wander => {
   const { held } = state;
   let wanted = held.balances;
   let { htlcCount } = state;
   const preimages: Held["preimages"][number][] = [];
+  for (const htlc of removedAgain(state)) {
+    const how = fateOf(htlc);
+    wanted = remove(wanted, htlc, how);
+    if (how === "fulfil") preimages.push(preimageFor(held, htlcCount, htlc));
+  }
   for (let change = dice.int(3); change >= 0; change--) {
     const [oldest] = wanted.htlcs;
     const settled = oldest !== undefined && held.balances.htlcs.some((one) => same(one, oldest));
@@ -57,7 +69,7 @@ const propose = (state: Wander, dice: Random, signFirst: boolean): Wander => {
       case 0:
       case 1: {
         const by = dice.pick(["holder", "counterparty"] as const);
-        const amount = BigInt(dice.pick([1_000, 300_000, 2_000_000, 10_000_000])) + BigInt(dice.int(999));
+        const amount = BigInt(dice.pick([5_000, 300_000, 2_000_000, 10_000_000])) + BigInt(dice.int(999));
         if (wanted[by] > reserve + amount && wanted.htlcs.length < 8)
           wanted = add(wanted, htlcOf(by, amount, `${held.label}/${htlcCount++}`, outgoingExpiry));
         break;
@@ -122,12 +134,7 @@ const broadcastOf = async (world: World, { held }: Wander): Promise<readonly Mov
   const claims =
     delayed === undefined
       ? []
-      : [
-          move(
-            "spend",
-            spending(node, [delayed], [await toWallet(world, delayed.value - 2_000n)]).body,
-          ),
-        ];
+      : [move("spend", spending(node, [delayed], [await toWallet(world, delayed.value - 2_000n)]).body)];
   return [move("signHolderCommitment", said), ...claims];
 };
 
@@ -218,10 +225,7 @@ export const wander: Life<Wander> = {
     if (state.ending !== undefined) return ended(world, state);
     const isNext = held.stage === "busy" && held.step === 0;
     const moves = heldMoves(world, held);
-    return [
-      ...(isNext ? proposals(world, held) : []),
-      ...(isRehearsal(state) ? moves.slice(0, 1) : moves),
-    ];
+    return [...(isNext ? proposals(world, held) : []), ...(isRehearsal(state) ? moves.slice(0, 1) : moves)];
   },
   after: (state, moves, answers) => {
     const { held, tries, rounds, ending } = state;

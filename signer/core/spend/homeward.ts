@@ -1,0 +1,192 @@
+/**
+ * What brings outputs of a channel to our wallet without a host. Each is a request as a host would make it, judged by the
+ * same rules. One transaction for each output: none waits for another one's delay, and none is void because the
+ * counterparty took another one's output.
+ */
+
+import { encodeTx, encodeWitnessTx, type Tx, txidOf, type Witness } from "../../../protocol/bitcoin/tx.ts";
+import type { ChannelClaim } from "../../../protocol/bolt/claim.ts";
+import { dustThreshold } from "../../../protocol/bolt/simple-close.ts";
+import { arrange, claimDigest, claimWitness, expectedWeight } from "../../../protocol/bolt/spend-sign.ts";
+import { feeOf } from "../../../protocol/bolt/weight.ts";
+import { type Maybe, unknown } from "../../../protocol/codec.ts";
+import type { Homeward } from "../../../protocol/operations/admin.ts";
+import type { Request } from "../../../protocol/operations/index.ts";
+import type { SpendInput } from "../../../protocol/operations/spend.ts";
+import type { Refusal } from "../../../protocol/outcome.ts";
+import {
+  type ChannelId,
+  type CommitmentNumber,
+  delay,
+  type Feerate,
+  type Height,
+  height,
+  type Outpoint,
+  type Point,
+  type Preimage,
+  type Sat,
+  sat,
+} from "../../../protocol/units.ts";
+import type { Costs } from "../outpoints.ts";
+import type { SpendKey } from "../ports.ts";
+import { outpointsOf } from "../rules/onchain.ts";
+import type { Live } from "../state.ts";
+import { given, type Known, liveOf, type Needs, type Settings, type View } from "../step.ts";
+import { judgeSpend } from "../steps/spend.ts";
+import type { ChannelClaims } from "./channel.ts";
+
+/** Numbers of our own commitments that may have to be named. */
+export const numbersOf = (live: Live | undefined): readonly CommitmentNumber[] => [
+  ...new Set([
+    ...(live?.holder.variants ?? []).map(({ number }) => number),
+    ...(live?.holder.broadcast ?? []),
+  ]),
+];
+
+export const surveyHome = (channel: ChannelId, view: View): { readonly built: undefined; needs: Needs } => ({
+  built: undefined,
+  needs: {
+    places: [],
+    pointsOf: numbersOf(liveOf(view.channel)).map((number) => ({ channel, number })),
+  },
+});
+
+/** As `surveyHome` asked for them. */
+export const pointsIn =
+  (live: Live, { pointsOf }: Known) =>
+  (number: CommitmentNumber): Point =>
+    given(given(pointsOf, "points")[numbersOf(live).indexOf(number)], "point");
+
+/** Not signed yet; every one has a single input. */
+export interface Draft extends Omit<Homeward, "txid" | "tx"> {
+  readonly tx: Tx;
+  readonly key: SpendKey;
+  witness(signature: Uint8Array): Witness;
+}
+
+/** `depth` is what its sequence asks for (BIP 68), `since` the height of what it spends. */
+export const timeOf = (tx: Tx, depth: number, since: Height | undefined): Pick<Homeward, "from" | "wait"> =>
+  since === undefined
+    ? { from: height(tx.locktime), wait: delay(depth) }
+    : { from: height(Math.max(tx.locktime, since + depth - 1)), wait: delay(0) };
+
+export interface Coin {
+  readonly what: string;
+  readonly claim: ChannelClaim;
+  readonly outpoint: Outpoint;
+  readonly value: Sat;
+  /** Of the block that has it, where that is known. */
+  readonly since: Height | undefined;
+  readonly said: Partial<Pick<SpendInput, "number" | "htlc" | "prevTx">>;
+  /** Of an HTLC that the counterparty offered, in its own commitment. */
+  readonly preimage?: Preimage;
+}
+
+export interface Home {
+  readonly node: Point;
+  readonly channel: ChannelId;
+  readonly live: Live;
+  readonly feerate: Feerate;
+  readonly claims: ChannelClaims;
+  readonly view: View;
+  readonly settings: Settings;
+  point(number: CommitmentNumber): Point;
+}
+
+export interface Brought {
+  readonly drafts: readonly Draft[];
+  readonly left: readonly string[];
+  /** For the windows of a day. */
+  readonly outpoints: readonly Outpoint[];
+  readonly costs: Costs;
+}
+
+const silent = {
+  number: unknown,
+  point: unknown,
+  htlc: unknown,
+  preimage: unknown,
+  value: unknown,
+  script: unknown,
+  prevTx: unknown,
+  place: unknown,
+} as const;
+
+const sweepOf = ({ outpoint, value, claim }: Coin, { claims, feerate, live }: Home) => {
+  const plan = claims.plan(claim);
+  const { closingScript } = live.setup;
+  // No height in it: asked again, it is the same transaction.
+  const arranged = arrange([plan], height(0));
+  const pay = (to: Sat): Tx => ({
+    version: 2,
+    inputs: [{ outpoint, sequence: given(arranged?.sequences[0], "sequence") }],
+    outputs: [{ value: to, script: closingScript }],
+    locktime: arranged?.locktime ?? 0,
+  });
+  const left = value - feeOf(expectedWeight(pay(value), [plan]), feerate);
+  return left < dustThreshold(closingScript) ? undefined : { plan, tx: pay(sat(left)) };
+};
+
+const bodyOf = ({ outpoint, claim, said }: Coin, tx: Tx, { node, channel }: Home): Request<"spend"> => ({
+  node,
+  tx: encodeTx(tx),
+  inputs: [{ ...silent, outpoint, kind: claim.kind, channel, ...said }],
+  outputs: [{ kind: "closing", place: unknown, channel }],
+});
+
+/** The first rule that refuses one of them refuses all. */
+export const bringHome = (coins: readonly Coin[], home: Home): Brought | Refusal => {
+  const { channel, live, settings, point } = home;
+  const view: View = { ...home.view, channels: new Map([[channel, { phase: "open", ...live }]]) };
+  const known: Known = { points: [], places: [], pointsOf: live.holder.broadcast.map(point) };
+  const drafts: Draft[] = [];
+  const left: string[] = [];
+  const outpoints: Outpoint[] = [];
+  let costs: Costs = { fees: 0n, sent: 0n };
+  for (const coin of coins) {
+    const sweep = sweepOf(coin, home);
+    if (sweep === undefined) {
+      left.push(`${coin.value} sat, ${coin.what}: worth no more than its fee at this feerate`);
+      continue;
+    }
+    const { plan, tx } = sweep;
+    const subject = judgeSpend({ body: bodyOf(coin, tx, home), view, known, settings });
+    if ("sentence" in subject) return subject;
+    const { key, timing } = plan;
+    if (key.base === "wallet") throw new Error("a claim on a channel with a key of the wallet");
+    const digest = claimDigest({ tx, index: 0, plan }, [{ value: coin.value, script: plan.output }]);
+    outpoints.push(...outpointsOf(subject));
+    costs = { fees: costs.fees + subject.costs.fees, sent: costs.sent + subject.costs.sent };
+    drafts.push({
+      ...{ what: `brings ${coin.what} to our wallet`, tx, after: coin.outpoint.txid },
+      ...timeOf(tx, timing.is === "open" ? (timing.wait ?? 0) : 0, coin.since),
+      key: { digest, channel, key },
+      witness: (signature) =>
+        claimWitness(plan, {
+          signature,
+          ...(coin.preimage === undefined ? {} : { preimage: coin.preimage }),
+        }),
+    });
+  }
+  return { drafts, left, outpoints, costs };
+};
+
+export interface Told {
+  readonly transactions: readonly Homeward[];
+  readonly left: readonly string[];
+  readonly height: Maybe<Height>;
+}
+
+export const toldHome = (
+  { drafts, left }: Pick<Brought, "drafts" | "left">,
+  signatures: readonly Uint8Array[],
+  { outlook }: View,
+): Told => ({
+  transactions: drafts.map(({ tx, key: _, witness, ...draft }, i) => ({
+    ...draft,
+    txid: txidOf(tx),
+    tx: encodeWitnessTx(tx, [witness(given(signatures[i], "signature"))]),
+  })),
+  left,
+  height: outlook.height ?? unknown,
+});

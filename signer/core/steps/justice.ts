@@ -1,0 +1,80 @@
+/** justice: a revoked commitment on the chain is punished from what the chain says, whatever became of the host. */
+
+import type { RevocationSecret } from "../../../protocol/units.ts";
+import { breachOf } from "../chain/alarms.ts";
+import type { Output } from "../chain/onchain.ts";
+import { afterSigning } from "../outpoints.ts";
+import type { Signed } from "../ports.ts";
+import { refuse } from "../rule.ts";
+import { textOf } from "../rules/table.ts";
+import { claimsOf } from "../spend/channel.ts";
+import { bringHome, type Coin, pointsIn, surveyHome, toldHome } from "../spend/homeward.ts";
+import { partyOf } from "../spend/inputs.ts";
+import { liveOf, noChannel, refused, type Step } from "../step.ts";
+
+type Claimed = Pick<Coin, "what" | "claim"> & Partial<Pick<Coin, "said">>;
+
+/** Undefined for what waits until its second stage, which needs neither hash nor expiry. */
+const claimOf = ({ role }: Output, revealed: RevocationSecret): Claimed | undefined => {
+  switch (role.is) {
+    case "delayed":
+      return { what: "the cheat's balance", claim: { kind: "justiceToLocal", revealed } };
+    case "second":
+      return { what: "what the cheat took of an HTLC", claim: { kind: "justiceSecondLevel", revealed } };
+    case "htlc": {
+      const { htlc } = role;
+      const claim = { kind: "justiceHtlc", revealed, htlc: partyOf(htlc, "counterparty") } as const;
+      return { what: "an HTLC of the revoked commitment", claim, said: { htlc } };
+    }
+    case "remote":
+      return { what: "our balance in the revoked commitment", claim: { kind: "toRemote" } };
+    case "unlisted":
+      return undefined;
+  }
+};
+
+export const justice: Step<"justice", undefined> = {
+  survey: ({ channel }, view) => surveyHome(channel, view),
+  prepare: () => undefined,
+  decide: ({ body, view, known, settings }) => {
+    const { channel, node, feerate } = body;
+    const live = liveOf(view.channel);
+    if (live === undefined) return noChannel({ channel });
+    const nothing = (why: string) => ({
+      is: "told" as const,
+      reply: () => toldHome({ drafts: [], left: [why] }, [], view),
+    });
+    if (view.outlook.height === undefined)
+      return nothing("nothing to punish: no chain is followed, so no breach would be seen");
+    const onchain = view.chain.onchain.get(channel);
+    const breach = onchain === undefined ? undefined : breachOf(onchain, live);
+    if (onchain?.close === undefined || breach === undefined)
+      return nothing("nothing to punish: the chain has no revoked commitment of this channel");
+    const { number } = breach;
+    const point = pointsIn(live, known);
+    const claims = claimsOf(channel, live, settings.curve, point);
+    const revealed = claims.revealed(number);
+    if (revealed === undefined) return refused(refuse(textOf("sweep-other"), { number, notRevoked: true }));
+    const open = onchain.close.outputs.filter(({ spent }) => spent === undefined);
+    const left: string[] = [];
+    const coins = open.flatMap((output): Coin[] => {
+      const { outpoint, value, height: since } = output;
+      const claimed = claimOf(output, revealed);
+      if (claimed !== undefined)
+        return [{ outpoint, value, since, ...claimed, said: { number, ...claimed.said } }];
+      left.push(`${value} sat, an HTLC that nobody here remembers: ask again when the cheat has taken it`);
+      return [];
+    });
+    const brought = bringHome(coins, { node, channel, live, feerate, claims, view, settings, point });
+    if ("sentence" in brought) return refused(brought);
+    const { drafts, outpoints, costs } = brought;
+    const all = [...left, ...brought.left];
+    if (drafts.length === 0) return nothing(all.join("; ").slice(0, 256) || "nothing to punish is left");
+    return {
+      is: "signed",
+      change: afterSigning(view, { inputs: outpoints, costs }) ?? {},
+      job: { kind: "spend", inputs: drafts.map(({ key }) => key) },
+      reply: (_, signed) => toldHome({ drafts, left: all }, (signed as Signed["spend"]).signatures, view),
+    };
+  },
+};

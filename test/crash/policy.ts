@@ -1,0 +1,15 @@
+/** Of the signer that is killed: a regtest's, but that a person is asked for what is large. */
+
+import { msat, sat } from "../../protocol/units.ts";
+import { defaultPolicy, type Policy } from "../../signer/core/policy.ts";
+
+/** Millisatoshi. */
+export const unattended = 20_000_000n;
+/** Satoshi. */
+export const unattendedOnchain = 1_500_000n;
+
+export const crashPolicy: Policy = {
+  ...defaultPolicy("regtest"),
+  unattendedPayment: msat(unattended),
+  unattendedFunding: sat(unattendedOnchain),
+};

@@ -157,6 +157,8 @@ export type Followed =
       readonly charge: bigint;
       readonly settled: readonly Settled[];
       readonly hidden: Hidden;
+      /** Our balance is explained without HTLCs that came in unseen: by preimages that were shown. */
+      readonly isPlain: boolean;
     };
 
 /** Whether HTLCs and fees explain the step from `before`, and where it leaves our balance. */
@@ -206,6 +208,7 @@ export const follow = (next: Succession, before: Before): Followed => {
     is: "borne",
     balance,
     charge,
+    isPlain: now.holder.low <= most - total(received.filter((htlc) => !isPaid(htlc))),
     settled: plus(before.settled, settled),
     hidden: {
       lost: before.hidden.lost + charge,

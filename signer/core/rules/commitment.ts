@@ -122,6 +122,7 @@ export const succeed = ({ predecessors, ...next }: SuccessionView): Followed => 
       charge: 0n,
       settled: [],
       hidden: { lost: 0n, gained: 0n },
+      isPlain: true,
     };
   }
   let result: Followed = {
@@ -131,9 +132,13 @@ export const succeed = ({ predecessors, ...next }: SuccessionView): Followed => 
   };
   for (const before of predecessors) {
     const one = follow(next, before);
-    if (result.is === "borne" && one.is === "borne")
+    // What the proofs that are here explain needs no guess at proofs that were shown with another content.
+    if (result.is === "borne" && one.is === "borne" && result.isPlain !== one.isPlain)
+      result = result.isPlain ? result : one;
+    else if (result.is === "borne" && one.is === "borne")
       result = {
         is: "borne",
+        isPlain: one.isPlain,
         balance: hull(result.balance, one.balance),
         charge: min(result.charge, one.charge),
         settled: worst(result.settled, one.settled),

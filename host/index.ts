@@ -11,3 +11,4 @@ export {
 } from "./client.ts";
 export { NotUnderstood, Refused, SignerFault, Unanswered } from "./failures.ts";
 export { type Outbox, openOutbox, type Ticket, type Waiting } from "./outbox.ts";
+export { spendFromPsbt, withSignatures } from "./psbt.ts";

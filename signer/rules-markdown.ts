@@ -3,9 +3,9 @@
 import { allRules } from "./core/rules/index.ts";
 
 const kinds = {
-  core: "can't be configured; its refusals are final",
+  core: "can't be configured; its refusals are final, but for those that may pass once something else has happened",
   limit: "a figure of the policy; what it refuses may pass later",
-  consent: "asks a person, so far by the allowlist of the policy; what it refuses may pass later",
+  consent: "asks a person, above what the policy lets pass; what it refuses may pass later",
 } as const;
 
 export const printRules = (): string => {

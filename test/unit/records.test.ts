@@ -190,7 +190,11 @@ describe("a record", () => {
       bytes: Uint8Array,
     ) => {
       try {
-        expect(pack(unpack(bytes) as never)).toEqual(bytes);
+        const state = unpack(bytes);
+        const again = pack(state as never);
+        // What an older version wrote is written as the newest, and says the same.
+        if (again[0] === bytes[0]) expect(again).toEqual(bytes);
+        else expect(unpack(again)).toEqual(state);
       } catch (error) {
         if (!(error instanceof Malformed)) throw error;
         malformed += 1;

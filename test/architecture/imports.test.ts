@@ -5,6 +5,7 @@ import { parse, type Source, sources } from "./sources.ts";
 const zones = [
   "protocol/wire",
   "protocol",
+  "chain",
   "signer/core",
   "signer",
   "firmware-sim",
@@ -22,11 +23,12 @@ type Zone = (typeof zones)[number];
 const allowed: Readonly<Record<Zone, readonly Zone[]>> = {
   protocol: [],
   "protocol/wire": ["protocol"],
+  chain: ["protocol"],
   "signer/core": ["protocol"],
-  signer: ["signer/core", "protocol/wire", "protocol"],
+  signer: ["signer/core", "chain", "protocol/wire", "protocol"],
   "firmware-sim": ["signer/core", "protocol/wire", "protocol"],
-  host: ["protocol/wire", "protocol"],
-  appliance: ["host", "signer", "signer/core", "protocol/wire", "protocol"],
+  host: ["chain", "protocol/wire", "protocol"],
+  appliance: ["host", "signer", "signer/core", "chain", "protocol/wire", "protocol"],
   build: ["protocol", "signer", "signer/core"],
   cli: [...zones],
   examples: [...zones],
@@ -41,6 +43,8 @@ const confined: Readonly<Record<string, readonly string[]>> = {
   serialport: ["protocol/wire/"],
   "node-hid": ["protocol/wire/"],
   usb: ["protocol/wire/"],
+  lightningdevkit: ["host/ldk/", "test/"],
+  "bitcore-lib": ["chain/embedded/"],
   "node:sqlite": ["signer/store/", "host/", "test/"],
   "@noble/secp256k1": ["protocol/curve/noble.ts", "test/"],
 };

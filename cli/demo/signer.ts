@@ -1,0 +1,109 @@
+/** The demo's signer: the real commands in processes of their own, in a directory that goes with the demo. */
+
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { promisify } from "node:util";
+import { toHex } from "../../protocol/bytes.ts";
+import { configFile } from "../../signer/config.ts";
+
+const main = join(import.meta.dirname, `../main${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`);
+const run = promisify(execFile);
+
+/** What the demo was started with may be refused by a process that is to hold keys. */
+const environment = (): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(NODE_|VITEST|VITE)/.test(name)));
+
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  return port;
+};
+
+export interface DemoSigner {
+  readonly directory: string;
+  /** What the node is given: certificates and an address, and no key of any money. */
+  readonly bundle: string;
+  readonly node: string;
+  /** Of the process that serves, while one does. */
+  pid(): number | undefined;
+  start(): Promise<void>;
+  /** SIGKILL: it has no time for anything. */
+  kill(): Promise<void>;
+  stop(): Promise<void>;
+  /** `countersign ...` as a person would type it; what it prints. */
+  command(...args: readonly string[]): Promise<string>;
+}
+
+export interface DemoSignerOptions {
+  readonly directory: string;
+  /** Lines for the table [policy]. */
+  readonly policy: Readonly<Record<string, string | number | boolean>>;
+}
+
+export const makeSigner = async ({ directory, policy }: DemoSignerOptions): Promise<DemoSigner> => {
+  const passphrase = `${directory}.passphrase`;
+  writeFileSync(passphrase, `${toHex(randomBytes(16))}\n`, { mode: 0o600 });
+  const env = environment();
+  const command = async (...args: readonly string[]): Promise<string> => {
+    const { stdout } = await run(process.execPath, ["--disable-sigusr1", main, ...args], { env });
+    return stdout;
+  };
+  const secret = ["--passphrase-file", passphrase];
+  const listen = `127.0.0.1:${await freePort()}`;
+  const made = await command(
+    ...["init", "--dir", directory, "--yes", "--network", "regtest"],
+    ...["--listen", listen, ...secret, "--json"],
+  );
+  const { node } = JSON.parse(made) as { node: string };
+  const file = join(directory, configFile);
+  const limits = Object.entries(policy).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
+  const text = readFileSync(file, "utf8");
+  writeFileSync(
+    file,
+    text.replace(/^preset = .*$/m, (preset) => [preset, ...limits].join("\n")),
+  );
+
+  let process_: ChildProcess | undefined;
+  const start = async (): Promise<void> => {
+    const child = spawn(
+      process.execPath,
+      ["--disable-sigusr1", main, "signer", "--dir", directory, ...secret, "--json"],
+      {
+        env,
+        stdio: ["ignore", "pipe", "ignore"],
+      },
+    );
+    process_ = child;
+    const ready = once(createInterface({ input: child.stdout as NodeJS.ReadableStream }), "line");
+    const ended = once(child, "exit").then(([code]) => {
+      throw new Error(`the signer ended with code ${code} before it was ready`);
+    });
+    ended.catch(() => {});
+    await Promise.race([ready, ended]);
+  };
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    const child = process_;
+    process_ = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, "exit");
+    child.kill(signal);
+    await gone;
+  };
+  return {
+    directory,
+    bundle: join(directory, "host"),
+    node,
+    pid: () => process_?.pid,
+    start,
+    kill: () => end("SIGKILL"),
+    stop: () => end("SIGTERM"),
+    command,
+  };
+};

@@ -5,7 +5,7 @@
 
 import type { AnyRequest, Name, Reply, Request } from "../protocol/operations/index.ts";
 import type { Outcome } from "../protocol/outcome.ts";
-import type { Connection } from "../protocol/wire/connection.ts";
+import { type Connection, Disconnected, type Why } from "../protocol/wire/connection.ts";
 import { NotUnderstood, Refused, SignerFault, Unanswered } from "./failures.ts";
 import type { Waiting } from "./outbox.ts";
 
@@ -25,7 +25,13 @@ export interface ClientOptions {
 
 export type ClientState =
   | { readonly is: "connected" }
-  | { readonly is: "disconnected"; readonly reason: string; readonly retryIn: number };
+  | {
+      readonly is: "disconnected";
+      readonly reason: string;
+      /** `denied` and `protocol` do not mend themselves; unknown where no stream came about. */
+      readonly why?: Why;
+      readonly retryIn: number;
+    };
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
@@ -81,34 +87,39 @@ export const signerClient = ({
         useful = true;
         if (pending.delete(one)) one.resolve(outcome as Outcome<Name>);
       },
-      // The stream broke: it is sent again on the next one.
-      () => {},
+      (error: unknown) => {
+        // The stream broke: it is sent again on the next one. What could not be written down at all never could be.
+        if (!(error instanceof Disconnected) && pending.delete(one)) one.reject(error);
+      },
     );
   };
 
-  const serve = async (over: Connection): Promise<void> => {
+  const serve = async (over: Connection): Promise<Disconnected | undefined> => {
     connection = over;
     onState({ is: "connected" });
     for (const one of pending) send(over, one);
-    await Promise.race([over.closed, ended.promise]);
+    const gone = await Promise.race([over.closed, ended.promise]);
     connection = undefined;
     await over.close();
+    return gone ?? undefined;
   };
 
   const run = async (): Promise<void> => {
     let wait = backoff.first;
     while (!closed) {
-      let reason = "the stream ended";
+      let gone: Error | undefined;
       try {
         useful = false;
-        await serve(await connect());
+        gone = await serve(await connect());
       } catch (error) {
-        reason = (error as Error).message;
+        gone = error as Error;
       }
       if (closed) return;
       // Who answered is worth an early further attempt; who breaks at once is asked ever more slowly.
       if (useful) wait = backoff.first;
-      onState({ is: "disconnected", reason, retryIn: wait });
+      const reason = gone?.message ?? "the stream ended";
+      const why = gone instanceof Disconnected ? { why: gone.why } : {};
+      onState({ is: "disconnected", reason, ...why, retryIn: wait });
       await pause(wait);
       wait = Math.min(wait * 2, backoff.most);
     }

@@ -9,6 +9,8 @@ export {
   type SignerClient,
   signerClient,
 } from "./client.ts";
+export { openDatabase } from "./database.ts";
 export { NotUnderstood, Refused, SignerFault, Unanswered } from "./failures.ts";
+export { type Answered, type Mailbox, type MailboxOptions, openMailbox } from "./mailbox.ts";
 export { type Outbox, openOutbox, type Ticket, type Waiting } from "./outbox.ts";
 export { spendFromPsbt, withSignatures } from "./psbt.ts";

@@ -124,6 +124,29 @@ describe("a signer in its own process", () => {
     expect(await client.call("revokeHolderCommitment", revoke)).toEqual(revoked);
   });
 
+  test("the smallest host: a request that it stored and did not send reaches the signer in its next life", () => {
+    const database = join(home, "host.sqlite");
+    const run = (...args: string[]) =>
+      spawnSync(
+        process.execPath,
+        [join(root, "examples/minimal-host.ts"), join(dir, "host"), database, ...args],
+        { env, encoding: "utf8", timeout: 60_000 },
+      );
+    const first = run("--die");
+    expect(first).toMatchObject({ status: 9, stderr: "" });
+    expect(first.stdout).toMatch(/^channels up to 1000000000 sat/);
+    expect(first.stdout).toMatch(/^0 waited/m);
+    expect(first.stdout).toMatch(/^refused by funding-max, for now$/m);
+    const [, channel] = /^channel (\d+): funding key 0[23][0-9a-f]{64}, 2 points$/m.exec(first.stdout) ?? [];
+    expect(channel).toBeDefined();
+    expect(first.stdout).not.toContain("is set up");
+    const second = run();
+    expect(second).toMatchObject({ status: 0, stderr: "" });
+    expect(second.stdout).toMatch(/^1 waited/m);
+    expect(second.stdout).toMatch(new RegExp(`^channel ${channel} is set up: fund 0020[0-9a-f]{64}$`, "m"));
+    expect(second.stdout.match(/is set up/g)).toHaveLength(2);
+  });
+
   test("a second signer on the same store does not start, and the first goes on", async () => {
     const { client, node } = host();
     const hello = { node, network: "regtest", version: 1, software: "e2e" } as const;

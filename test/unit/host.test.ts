@@ -62,6 +62,36 @@ const signerIn = (answer: Answer) => {
 const turns = (ms = 20): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe("a client", () => {
+  test("says at once that a request can't be written down, and goes on with the others", async () => {
+    const signer = signerIn(async () => yes);
+    const client = signerClient({ connect: signer.connect, backoff: fast });
+    const { numbers: _, ...incomplete } = pointsOf(1n);
+    await expect(client.call("points", incomplete as never)).rejects.toThrow();
+    expect(await client.call("points", pointsOf(2n))).toEqual({ points: [node] });
+    expect(signer.asked).toEqual([2n]);
+    await client.close();
+  });
+
+  test("tells why it was sent away, so that nobody waits for a certificate to mend itself", async () => {
+    const states: ClientState[] = [];
+    const client = signerClient({
+      connect: async () => {
+        throw new Disconnected("denied", "this certificate is not taken");
+      },
+      backoff: fast,
+      onState: (state) => states.push(state),
+    });
+    const waiting = client.outcome("points", pointsOf(1n)).catch((error: Error) => error.name);
+    await expect.poll(() => states.length).toBeGreaterThan(0);
+    expect(states[0]).toMatchObject({
+      is: "disconnected",
+      why: "denied",
+      reason: expect.stringContaining("certificate"),
+    });
+    await client.close();
+    expect(await waiting).toBe("Unanswered");
+  });
+
   test("gives replies as they are, and everything else by its name", async () => {
     const outcomes: Record<string, Outcome<Name>> = {
       "1": yes,

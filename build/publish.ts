@@ -31,7 +31,7 @@ const { status } = spawnSync(compiler, ["-p", join(root, "tsconfig.build.json")]
 if (status !== 0) process.exit(1);
 
 // Types for packages that have none are written by hand, and the compiler does not carry them over.
-for (const path of globSync("{protocol,signer,host}/**/*.d.ts", { cwd: root })) {
+for (const path of globSync("{protocol,signer,host,chain}/**/*.d.ts", { cwd: root })) {
   mkdirSync(dirname(join(dist, path)), { recursive: true });
   cpSync(join(root, path), join(dist, path));
 }

@@ -22,7 +22,9 @@ type AdminName =
   | "showPolicy"
   | "explain"
   | "exit"
-  | "justice";
+  | "justice"
+  | "broadcast"
+  | "chainSource";
 
 export interface Admin {
   readonly node: NodeId;

@@ -257,6 +257,10 @@ export const registerInit = (program: Command): void => {
     )
     .option("--yes", "ask nothing, and show no words: the sealed seed is then the only backup")
     .option("--json", "print the result as JSON")
+    .addHelpText(
+      "after",
+      '\nThe host shows the signer its blocks, until [chain] in countersign.toml says source = "own": see its last lines.',
+    )
     .action(async (options: InitOptions) => {
       const terminal = openTerminal({ input: process.stdin, output: process.stderr });
       try {

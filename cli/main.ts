@@ -4,6 +4,8 @@ import { Command } from "commander";
 import { registerAllowlist } from "./allowlist.ts";
 import { registerApprovals } from "./approvals.ts";
 import { registerAudit } from "./audit.ts";
+import { registerBroadcast } from "./broadcast.ts";
+import { registerDemo } from "./demo/demo.ts";
 import { exitCodes, exitTable } from "./exit.ts";
 import { failureOf } from "./failure.ts";
 import { registerInit } from "./init.ts";
@@ -16,6 +18,7 @@ import { registerWitness } from "./witness.ts";
 
 /** Every command, in the order of `--help`. */
 const commands: readonly ((program: Command) => void)[] = [
+  registerDemo,
   registerInit,
   registerSigner,
   registerAudit,
@@ -25,6 +28,7 @@ const commands: readonly ((program: Command) => void)[] = [
   registerStatus,
   registerPolicy,
   registerRecovery,
+  registerBroadcast,
 ];
 
 // Whoever read the first lines and left, as `head` does, is no fault.

@@ -1,4 +1,4 @@
-/** `countersign exit` and `countersign justice`: money comes home without any host. Nothing is published here. */
+/** `countersign exit` and `countersign justice`: money comes home without any host. Printed, or published on demand. */
 
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
@@ -9,8 +9,8 @@ import type { Reply, Request } from "../protocol/operations/index.ts";
 import { channelId, delay, feerate, height, type Preimage, preimage, txid } from "../protocol/units.ts";
 import { codeOf } from "../signer/private-file.ts";
 import { SetupError } from "../signer/setup-error.ts";
-import { type AdminOptions, print, withAdmin } from "./admin.ts";
-
+import { type Admin, type AdminOptions, print, withAdmin } from "./admin.ts";
+import { broadcastAll, checkSource, isDue, markRefused, resultFields, resultsText } from "./broadcast.ts";
 import { plain, toJson } from "./json.ts";
 import { openTerminal } from "./terminal.ts";
 
@@ -19,6 +19,7 @@ type Home = Reply<"justice">;
 interface Options extends AdminOptions {
   readonly feerate: string;
   readonly yes?: true;
+  readonly broadcast?: true;
   readonly preimages?: string;
   readonly confirmed?: string;
 }
@@ -87,7 +88,10 @@ const whenOf = ({ from, after, wait }: Homeward, tip: Home["height"]): string =>
   return [...deep, ...late].join(", and ") || "now";
 };
 
-export const homeText = ({ transactions, left, height: tip }: Home): string =>
+const unpublished =
+  "The signer has published none of them: give each to a Bitcoin node, from above to below.";
+
+export const homeText = ({ transactions, left, height: tip }: Home, ending = unpublished): string =>
   [
     ...transactions.flatMap((one) => [
       plain(one.what),
@@ -97,9 +101,7 @@ export const homeText = ({ transactions, left, height: tip }: Home): string =>
       "",
     ]),
     ...left.map((one) => `Left: ${plain(one)}.`),
-    transactions.length === 0
-      ? "There is nothing to publish."
-      : "The signer has published none of them: give each to a Bitcoin node, from above to below.",
+    transactions.length === 0 ? "There is nothing to publish." : ending,
   ].join("\n");
 
 /** As scripts get it, with ids as people and nodes write them. */
@@ -141,8 +143,33 @@ const justiceWarning = (channel: bigint): string =>
     "to the signer's own wallet. The fee may come out of what was the other side's.",
   ].join("\n");
 
-const shown = (home: Home, json: true | undefined): void =>
-  print(json ? toJson(fields(home)) : homeText(home));
+/** What is due goes out now; the signer publishes the rest when it is, with or without anybody. */
+const published = async (admin: Admin, home: Home, json: true | undefined): Promise<void> => {
+  const due = home.transactions.filter((one) => isDue(one, home.height));
+  const results = await broadcastAll(
+    admin,
+    due.map(({ tx }) => tx),
+  );
+  const rest =
+    due.length === home.transactions.length ? "" : "\nThe signer publishes the others when they are due.";
+  print(
+    json
+      ? toJson({ ...fields(home), results: resultFields(results) })
+      : homeText(home, `${resultsText(results)}${rest}`),
+  );
+  markRefused(results);
+};
+
+const bring = async (
+  { dir, json, broadcast }: Options,
+  home: (admin: Admin) => Promise<Home>,
+): Promise<void> =>
+  withAdmin(dir, async (admin) => {
+    if (broadcast === true) await checkSource(admin);
+    const brought = await home(admin);
+    if (broadcast === true) await published(admin, brought, json);
+    else print(json ? toJson(fields(brought)) : homeText(brought));
+  });
 
 const exit = async (id: string, options: Options): Promise<void> => {
   const channel = channelId(asNumber("channel", id));
@@ -153,16 +180,14 @@ const exit = async (id: string, options: Options): Promise<void> => {
     preimages: options.preimages === undefined ? [] : preimagesIn(options.preimages),
   };
   await agreed(exitWarning(channel), options.yes === true);
-  await withAdmin(options.dir, async ({ ask }) =>
-    shown(withCommitment(await ask("exit", body)), options.json),
-  );
+  await bring(options, async ({ ask }) => withCommitment(await ask("exit", body)));
 };
 
 const justice = async (id: string, options: Options): Promise<void> => {
   const channel = channelId(asNumber("channel", id));
   const body = { channel, feerate: feerate(asFeerate(options.feerate)) };
   await agreed(justiceWarning(channel), options.yes === true);
-  await withAdmin(options.dir, async ({ ask }) => shown(await ask("justice", body), options.json));
+  await bring(options, ({ ask }) => ask("justice", body));
 };
 
 export const registerRecovery = (program: Command): void => {
@@ -172,6 +197,7 @@ export const registerRecovery = (program: Command): void => {
       .description(description)
       .requiredOption("--dir <directory>", "what init made")
       .requiredOption("--feerate <sat per 1000 weight>", "of what goes to the signer's wallet")
+      .option("--broadcast", "publish what is due through the signer's own chain source")
       .option("--yes", "do not ask")
       .option("--json", "print JSON");
   command(

@@ -5,7 +5,7 @@ import { isKnown } from "../protocol/codec.ts";
 import type { Reply } from "../protocol/operations/index.ts";
 import { showCount, showMsat } from "../signer/policy/amounts.ts";
 import { type AdminOptions, print, withAdmin } from "./admin.ts";
-import { exitCodes } from "./exit.ts";
+import { exitCodes, Unable } from "./exit.ts";
 import { plain, toJson } from "./json.ts";
 import { table } from "./terminal.ts";
 
@@ -19,7 +19,22 @@ const windows: Readonly<Record<Status["windows"][number]["name"], string>> = {
   lost: "forwards that never came in",
 };
 
-export const statusText = (status: Status): string => {
+const modes: Readonly<Record<Reply<"chainSource">["mode"], string>> = {
+  own: "own",
+  host: "host-fed (weaker: what the host does not show is not seen, and nothing is published)",
+  proofs: "host-fed in parts (weakest: the host can hide a breach, and nothing is published)",
+  none: "none",
+};
+
+export const chainText = ({ mode, name, trouble, height, unconfirmed }: Reply<"chainSource">): string => {
+  if (mode !== "own") return `Blocks: ${modes[mode]}.`;
+  const at = isKnown(height) ? `, at height ${height}` : "";
+  const waits =
+    unconfirmed === 0 ? "" : ` ${showCount(unconfirmed, "transaction")} published, not confirmed.`;
+  return `Blocks: own: ${plain(name)}${at}.${waits}${trouble === "" ? "" : ` TROUBLE: ${plain(trouble)}`}`;
+};
+
+export const statusText = (status: Status, source?: Reply<"chainSource">): string => {
   const { network, tier, software, curve, constantTime, channels, pending, chain } = status;
   const height = isKnown(chain.height) ? ` at height ${chain.height}` : "";
   const waits = pending === 0 ? "Nothing waits" : `${showCount(pending, "approval")} waiting`;
@@ -31,6 +46,7 @@ export const statusText = (status: Status): string => {
     chain.followed
       ? `The chain is followed${height}.`
       : "No chain is followed: depth and deadlines are not checked.",
+    ...(source === undefined || source.mode === "none" ? [] : [chainText(source)]),
     `${waits} for a person.`,
     "",
     table([
@@ -40,10 +56,16 @@ export const statusText = (status: Status): string => {
   ].join("\n");
 };
 
+/** A signer with a fault answers `status` alone. */
+const faulted = (error: unknown): undefined => {
+  if (!(error instanceof Unable)) throw error;
+};
+
 const show = ({ dir, json }: AdminOptions): Promise<void> =>
   withAdmin(dir, async ({ ask }) => {
     const status = await ask("status", {});
-    print(json ? toJson(status) : statusText(status));
+    const source = await ask("chainSource", {}).catch(faulted);
+    print(json ? toJson({ ...status, source }) : statusText(status, source));
     if (status.fault !== "") process.exitCode = exitCodes.fault.code;
   });
 

@@ -1,4 +1,4 @@
-/** The `[chain]` table of the configuration: whether blocks are followed, and from where on. */
+/** The `[chain]` table of the configuration: whether blocks are followed, who shows them, and from where on. */
 
 import { z } from "zod";
 import { defaultChallenge } from "../protocol/bitcoin/signet.ts";
@@ -9,12 +9,42 @@ import { height, script } from "../protocol/units.ts";
 import type { ChainSettings } from "./core/chain/book.ts";
 import { startAt } from "./core/chain/start.ts";
 
+const address = z
+  .url({ protocol: /^https?$/, error: "not an address: http://host:port or https://host" })
+  .refine((text) => {
+    const url = URL.parse(text);
+    // What is no address at all has been told already.
+    return url === null || url.username + url.password + url.search + url.hash === "";
+  }, "no user, password or query belongs here: it would be shown and logged");
+
+export const bitcoindTable = z.strictObject({
+  url: address.describe("Of its JSON-RPC."),
+  cookie: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("The file that it writes with each start; the signer's user must be able to read it."),
+  user: z.string().min(1).optional().describe("Of rpcauth, instead of a cookie."),
+  passwordFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("The user's password: in a file that nobody else may read."),
+  rest: z.boolean().optional().describe("Whether it runs with -rest=1: then blocks come quicker."),
+});
+
+export const esploraTable = z.strictObject({
+  url: address.describe(
+    "Of its HTTP interface, such as https://blockstream.info/api; it learns what is asked for.",
+  ),
+});
+
 export const chainTable = z.strictObject({
   source: z
-    .enum(["host", "proofs", "none"])
+    .enum(["own", "host", "proofs", "none"])
     .optional()
     .describe(
-      "host: the node shows whole blocks, which prove what is in them and what is not. proofs: it may show parts of them, and can hide a breach. none: nothing is seen, every funding counts as deep. Without it: none on regtest, else host.",
+      "own: the signer asks [chain.bitcoind] or [chain.esplora], and publishes justice and claims itself. host: the node shows whole blocks, which prove what is in them and what is not; whatever it does not show is not seen. proofs: it may show parts of them, and can hide a breach. none: nothing is seen, every funding counts as deep. Without it: none on regtest, else host.",
     ),
   height: z
     .int()
@@ -33,12 +63,39 @@ export const chainTable = z.strictObject({
     .regex(/^([0-9a-f]{2}){1,520}$/, "a script in hexadecimal")
     .optional()
     .describe("Of a signet of your own; without it the public one's."),
+  bitcoind: bitcoindTable.optional().describe("A Bitcoin Core of one's own."),
+  esplora: esploraTable.optional().describe("An Esplora, of one's own where that can be."),
 });
 
 export type ChainTable = Readonly<z.infer<typeof chainTable>>;
 
 const refuseAt = (key: string, message: string, input: unknown): z.ZodError =>
   new z.ZodError([{ code: "custom", path: [key], message, input }]);
+
+/** Of a source of the signer's own; its paths are as the file has them. */
+export type OwnSettings =
+  | ({ readonly kind: "bitcoind" } & Readonly<z.infer<typeof bitcoindTable>>)
+  | ({ readonly kind: "esplora" } & Readonly<z.infer<typeof esploraTable>>);
+
+/** Exactly one of them, with `source = "own"` and with nothing else. */
+export const ownOf = (table: ChainTable = {}): OwnSettings | undefined => {
+  const { source, bitcoind, esplora } = table;
+  const named = bitcoind === undefined ? "esplora" : "bitcoind";
+  if (source !== "own") {
+    if (bitcoind === undefined && esplora === undefined) return undefined;
+    throw refuseAt(named, `nobody asks it: source = "own" is missing`, source);
+  }
+  if ((bitcoind === undefined) === (esplora === undefined))
+    throw refuseAt("source", "own needs one of [chain.bitcoind] and [chain.esplora]", source);
+  if (esplora !== undefined) return { kind: "esplora", ...esplora };
+  if (bitcoind === undefined) return undefined;
+  const { cookie, user, passwordFile } = bitcoind;
+  if ((user === undefined) !== (passwordFile === undefined))
+    throw refuseAt("bitcoind", "user and passwordFile belong together", user);
+  if ((cookie === undefined) === (user === undefined))
+    throw refuseAt("bitcoind", "either cookie, or user and passwordFile", cookie);
+  return { kind: "bitcoind", ...bitcoind };
+};
 
 /** Undefined: no chain is followed. A ZodError where the table contradicts itself or the network. */
 export const chainOf = (network: Network, table: ChainTable = {}): ChainSettings | undefined => {
@@ -54,6 +111,7 @@ export const chainOf = (network: Network, table: ChainTable = {}): ChainSettings
       : { checkpoint: { height: height(table.height), header: fromHex(header) } }),
     ...(network === "signet" ? { challenge: signet } : {}),
     ...(source === "proofs" ? { inPart: true } : {}),
+    ...(ownOf(table) === undefined ? {} : { own: true }),
   };
   try {
     startAt(network, settings.checkpoint);

@@ -5,7 +5,7 @@ import { stringify } from "smol-toml";
 import { z } from "zod";
 import type { Network, Tier } from "../protocol/operations/fields.ts";
 import type { TcpAddress } from "../protocol/wire/address.ts";
-import { chainOf, chainTable } from "./chain-config.ts";
+import { bitcoindTable, chainOf, chainTable, esploraTable, type OwnSettings, ownOf } from "./chain-config.ts";
 import type { ChainSettings } from "./core/chain/book.ts";
 import { type Policy, policyTable, readPolicy } from "./core/policy.ts";
 import { maxNodeIndex } from "./keys/native.ts";
@@ -112,6 +112,19 @@ export const policyOf = ({ network, policy }: Config, file: string): Policy =>
 export const chainSettingsOf = ({ network, chain }: Config, file: string): ChainSettings | undefined =>
   telling(chainTable, `${file}, [chain]`, () => chainOf(network, chain));
 
+/** Undefined: blocks come from the host, or from nowhere. Its paths are resolved. */
+export const ownSourceOf = ({ chain }: Config, file: string): OwnSettings | undefined => {
+  const own = telling(chainTable, `${file}, [chain]`, () => ownOf(chain));
+  if (own?.kind !== "bitcoind") return own;
+  const from = (relative: string): string => resolve(dirname(file), relative);
+  const { cookie, passwordFile } = own;
+  return {
+    ...own,
+    ...(cookie === undefined ? {} : { cookie: from(cookie) }),
+    ...(passwordFile === undefined ? {} : { passwordFile: from(passwordFile) }),
+  };
+};
+
 /** Whoever can change it can change the policy, so it is guarded like a key. */
 export const readConfig = (file: string): Config =>
   parseConfig(new TextDecoder().decode(readPrivate(file)), file);
@@ -135,6 +148,20 @@ export const pathsOf = ({ seed, store, witness, certificates, admin }: Config, f
   };
 };
 
+/** As a comment: how to have what the default is not. */
+const ownChain = `# Without a table [chain] the host shows the blocks (on regtest nobody does), and nothing is published here. So that the
+# signer follows the chain by itself, and publishes justice and claims without a host:
+#
+#   [chain]
+#   source = "own"
+#
+#   [chain.bitcoind]
+#   url = "http://127.0.0.1:8332"
+#   cookie = "/var/lib/bitcoind/.cookie"
+#
+# or user = "..." and passwordFile = "..." in place of the cookie; or [chain.esplora] with its url alone.
+`;
+
 type Shape = Readonly<Record<string, z.ZodType>>;
 
 const printTable = (shape: Shape, values: Readonly<Record<string, unknown>>): string =>
@@ -149,7 +176,18 @@ export const printConfig = (config: Config): string => {
   const tables = [`# ${node.description}\n[node]\n${printTable(nodeSchema.shape, config.node)}`];
   if (config.policy !== undefined)
     tables.push(`# ${policy.description}\n${stringify({ policy: config.policy })}`);
-  if (config.chain !== undefined)
-    tables.push(`# ${chain.description}\n[chain]\n${printTable(chainTable.shape, config.chain)}`);
+  if (config.chain !== undefined) {
+    const { bitcoind, esplora, ...rest } = chainTable.shape;
+    tables.push(`# ${chain.description}\n[chain]\n${printTable(rest, config.chain)}`);
+    if (config.chain.bitcoind !== undefined)
+      tables.push(
+        `# ${bitcoind.description}\n[chain.bitcoind]\n${printTable(bitcoindTable.shape, config.chain.bitcoind)}`,
+      );
+    if (config.chain.esplora !== undefined)
+      tables.push(
+        `# ${esplora.description}\n[chain.esplora]\n${printTable(esploraTable.shape, config.chain.esplora)}`,
+      );
+  }
+  if (config.chain === undefined) tables.push(ownChain);
   return [printTable(plain, config), ...tables].join("\n");
 };

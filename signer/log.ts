@@ -60,6 +60,48 @@ export const lines = {
     "The witness is on the same disk as the store: what puts the one back may put the other back with it.",
     { witness: "text" },
   ),
+  "chain-followed": line("info", "Blocks come from a source of the signer's own.", {
+    source: "text",
+    height: "count",
+  }),
+  "chain-trouble": line(
+    "warn",
+    "The signer's own chain source is of no use now: nothing is seen, and nothing published.",
+    { source: "text", reason: "text" },
+  ),
+  "chain-well": line("info", "The signer's own chain source is of use again.", { source: "text" }),
+  "block-taken-back": line("warn", "A block was taken back: the chain is being reorganised.", {
+    height: "count",
+  }),
+  published: line("info", "A transaction was published; it is again with each block until it confirms.", {
+    /** Empty where a person handed it in. */
+    channel: "text",
+    txid: "text",
+    what: "text",
+    /** The source had it. */
+    known: "flag",
+  }),
+  "publish-refused": line(
+    "warn",
+    "The chain source did not take a transaction; it is offered again with the next block.",
+    {
+      channel: "text",
+      txid: "text",
+      what: "text",
+      reason: "text",
+    },
+  ),
+  "publish-failed": line("warn", "Publishing stopped before its end; it is tried again soon.", {
+    reason: "text",
+  }),
+  "claims-refused": line(
+    "error",
+    "A rule said no to what would take our money of a channel that has ended.",
+    {
+      channel: "count",
+      reason: "text",
+    },
+  ),
   answered: line("debug", "A request was answered.", {
     host: "text",
     operation: "text",

@@ -109,3 +109,8 @@ export interface ClaimPlan {
   readonly timing: Timing;
   readonly countersigned?: Countersigned;
 }
+
+/** Of a claim on a channel: one of the channel's keys signs. */
+export interface ChannelPlan extends ClaimPlan {
+  readonly key: ChannelKey;
+}

@@ -7,7 +7,7 @@ import type { Curve } from "../curve/curve.ts";
 import { Secret } from "../secret.ts";
 import { type Height, type Point, type RevocationSecret, type Script, type Txid, toSat } from "../units.ts";
 import { anchorValue, type Basepoints, type ChannelType, type Htlc } from "./channel.ts";
-import type { ChannelClaim, ClaimedChannel, ClaimPlan, Timing, WalletClaim } from "./claim.ts";
+import type { ChannelClaim, ChannelPlan, ClaimedChannel, ClaimPlan, Timing, WalletClaim } from "./claim.ts";
 import { commitmentKeys, deriveKey, deriveRevocationKey } from "./derive.ts";
 import { type HtlcTerms, htlcSighash, htlcTransaction } from "./htlc.ts";
 import { anchoredToRemoteScript, anchorScript, delayedScript, htlcScripts } from "./scripts.ts";
@@ -15,9 +15,9 @@ import { htlcTransactionKind } from "./weight.ts";
 
 const anyTime: Timing = { is: "open" };
 
-type Signing = Pick<ClaimPlan, "stack" | "key" | "signer">;
-type Further = Partial<Pick<ClaimPlan, "value" | "timing" | "countersigned">>;
-const toScript = (witnessScript: Script, signing: Signing, further: Further = {}): ClaimPlan => ({
+type Signing = Pick<ChannelPlan, "stack" | "key" | "signer">;
+type Further = Partial<Pick<ChannelPlan, "value" | "timing" | "countersigned">>;
+const toScript = (witnessScript: Script, signing: Signing, further: Further = {}): ChannelPlan => ({
   output: p2wsh(witnessScript),
   witnessScript,
   timing: anyTime,
@@ -53,7 +53,10 @@ const memo = <K extends Uint8Array, V>(make: (key: K) => V): ((key: K) => V) => 
 };
 
 /** All plans of one channel. What is the same for all claims of a commitment is derived once. */
-export const claimPlanner = (curve: Curve, channel: ClaimedChannel): ((claim: ChannelClaim) => ClaimPlan) => {
+export const claimPlanner = (
+  curve: Curve,
+  channel: ClaimedChannel,
+): ((claim: ChannelClaim) => ChannelPlan) => {
   const { type, holder, counterparty, delays } = channel;
 
   const scriptsOf = (broadcaster: Basepoints, countersignatory: Basepoints) =>
@@ -65,7 +68,7 @@ export const claimPlanner = (curve: Curve, channel: ClaimedChannel): ((claim: Ch
   const theirs = scriptsOf(counterparty, holder);
   const pointOf = memo((revealed: RevocationSecret) => curve.publicKey(new Secret(revealed)));
 
-  const delayed = (point: Point): ClaimPlan => {
+  const delayed = (point: Point): ChannelPlan => {
     const signer = deriveKey(curve, holder.delayed, point);
     const revocation = deriveRevocationKey(curve, counterparty.revocation, point);
     const keys = { revocation, broadcasterDelayed: signer };
@@ -76,7 +79,7 @@ export const claimPlanner = (curve: Curve, channel: ClaimedChannel): ((claim: Ch
     );
   };
 
-  const toRemote = (): ClaimPlan => {
+  const toRemote = (): ChannelPlan => {
     const signing = { key: { base: "payment" }, signer: holder.payment } as const;
     switch (type) {
       case "static_remotekey":
@@ -90,7 +93,7 @@ export const claimPlanner = (curve: Curve, channel: ClaimedChannel): ((claim: Ch
     }
   };
 
-  const holderHtlc = ({ point, feerate, htlc }: ChannelClaim & { kind: "holderHtlc" }): ClaimPlan => {
+  const holderHtlc = ({ point, feerate, htlc }: ChannelClaim & { kind: "holderHtlc" }): ChannelPlan => {
     const { keys, htlc: scriptOf } = ours(point);
     const script = scriptOf(htlc);
     const terms: HtlcTerms = { type, feerate, delay: delays.holder, keys };
@@ -115,7 +118,7 @@ export const claimPlanner = (curve: Curve, channel: ClaimedChannel): ((claim: Ch
     );
   };
 
-  const counterpartyHtlc = ({ point, htlc }: ChannelClaim & { kind: "counterpartyHtlc" }): ClaimPlan => {
+  const counterpartyHtlc = ({ point, htlc }: ChannelClaim & { kind: "counterpartyHtlc" }): ChannelPlan => {
     const { keys, htlc: scriptOf } = theirs(point);
     const withPreimage = htlc.offeredBy === "broadcaster";
     return toScript(
@@ -132,7 +135,7 @@ export const claimPlanner = (curve: Curve, channel: ClaimedChannel): ((claim: Ch
     );
   };
 
-  const justiceDelayed = (revealed: RevocationSecret): ClaimPlan => {
+  const justiceDelayed = (revealed: RevocationSecret): ChannelPlan => {
     const { keys } = theirs(pointOf(revealed));
     return toScript(delayedScript({ keys, delay: delays.counterparty }), {
       stack: "delayed-penalty",
@@ -141,7 +144,7 @@ export const claimPlanner = (curve: Curve, channel: ClaimedChannel): ((claim: Ch
     });
   };
 
-  const justiceHtlc = ({ revealed, htlc }: ChannelClaim & { kind: "justiceHtlc" }): ClaimPlan => {
+  const justiceHtlc = ({ revealed, htlc }: ChannelClaim & { kind: "justiceHtlc" }): ChannelPlan => {
     const { keys, htlc: scriptOf } = theirs(pointOf(revealed));
     return toScript(
       scriptOf(htlc),

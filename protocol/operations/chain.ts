@@ -122,4 +122,14 @@ export const chainOperations = {
     },
     tip,
   ),
+  chainFeed: operation(
+    0x68,
+    "Says whether the host's blocks are wanted: a signer with a source of its own answers them with its tip, and looks at none.",
+    {},
+    {
+      wanted: bool,
+      /** From the first whole one on; false where it may show them in part for good. */
+      whole: bool,
+    },
+  ),
 };

@@ -15,6 +15,7 @@ import { commitmentOperations } from "./commitment.ts";
 import { nodeOperations } from "./node.ts";
 import type { Role } from "./operation.ts";
 import { paymentOperations } from "./payment.ts";
+import { publishOperations } from "./publish.ts";
 import { spendOperations } from "./spend.ts";
 import { spliceOperations } from "./splice.ts";
 
@@ -26,6 +27,7 @@ export const operations = {
   ...paymentOperations,
   ...chainOperations,
   ...adminOperations,
+  ...publishOperations,
   ...spliceOperations,
   ...spendOperations,
 };

@@ -59,8 +59,8 @@ export const withIssued = (view: View, issue: Issue): Change | undefined => {
   const key = toHex(issue.hash);
   const before = view.payments.get(key) ?? freshPayment(issue.hash);
   const needsRoom = (gone: Change["payments"]): boolean => !isKnown(before.issued) && isFull(view, gone);
-  const few = expired(oldest(view), forgotten);
-  const { payments: gone, ...rest } = needsRoom(few.payments) ? expired(view, forgottenAtMost) : few;
+  const few = expired(oldest(view), forgotten, key);
+  const { payments: gone, ...rest } = needsRoom(few.payments) ? expired(view, forgottenAtMost, key) : few;
   if (needsRoom(gone)) return undefined;
   const issued = merged(before.issued, issue.amount ?? unknown, untilOf(issue, view.now));
   return { ...rest, payments: new Map([...(gone ?? []), [key, { ...before, issued }]]) };

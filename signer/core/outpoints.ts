@@ -4,11 +4,12 @@
  * so what one of them costs is charged once.
  */
 
-import { toHex } from "../../protocol/bytes.ts";
+import { equal, toHex } from "../../protocol/bytes.ts";
 import { isKnown, type Maybe, unknown } from "../../protocol/codec.ts";
 import type { Outpoint, Sat, Txid } from "../../protocol/units.ts";
+import { max } from "./balance.ts";
 import type { NodeState } from "./state.ts";
-import type { Change, Changes, View } from "./step.ts";
+import type { Change, View } from "./step.ts";
 import { charge as charged } from "./velocity.ts";
 
 export interface OutpointState {
@@ -78,10 +79,8 @@ export const dueFor = (
   { fees, sent }: Costs,
 ): Costs => {
   const states = inputs.map((one) => stateOf(view, one));
-  const left = (cost: bigint, of: "fees" | "sent"): bigint => {
-    const paid = states.reduce((sum, state) => sum + state[of], 0n);
-    return cost > paid ? cost - paid : 0n;
-  };
+  const left = (cost: bigint, of: "fees" | "sent"): bigint =>
+    max(0n, cost - states.reduce((sum, state) => sum + state[of], 0n));
   return { fees: left(fees, "fees"), sent: left(sent, "sent") };
 };
 
@@ -90,55 +89,70 @@ export interface Signing {
   readonly inputs: readonly Outpoint[];
   readonly costs: Costs;
   /** Values that are not proven. */
-  readonly said?: ReadonlyMap<Outpoint, Sat>;
-  readonly foreign?: readonly Outpoint[];
+  readonly said: ReadonlyMap<Outpoint, Sat>;
+  readonly foreign: readonly Outpoint[];
   /** Where it funds channels. */
   readonly funds?: Txid;
 }
 
+type Charged = Required<Pick<Change, "node" | "outpoints">>;
+type Changing = Map<string, OutpointState | undefined>;
+
+const alter = (view: View, changes: Changing, outpoint: Outpoint, with_: Partial<OutpointState>): void => {
+  const key = keyOf(outpoint);
+  const before = changes.get(key) ?? stateOf(view, outpoint);
+  changes.set(key, { ...before, ...with_, at: view.now });
+};
+
+const roomIn = ({ outpoints }: View, changes: Changing): number =>
+  maxOutpoints - outpoints.size - [...changes.keys()].filter((key) => !outpoints.has(key)).length;
+
+/** Where there is no room the charge counts, and is made again when the inputs are signed again. */
+const charging = (view: View, inputs: readonly Outpoint[], costs: Costs, changes: Changing): Charged => {
+  const { fees, sent } = dueFor(view, inputs, costs);
+  const hasRoom = (outpoint: Outpoint): boolean => {
+    const key = keyOf(outpoint);
+    return changes.has(key) || view.outpoints.has(key) || roomIn(view, changes) > 0;
+  };
+  const [first] = inputs;
+  if (first !== undefined && fees + sent > 0n && hasRoom(first)) {
+    const before = stateOf(view, first);
+    alter(view, changes, first, { fees: before.fees + fees, sent: before.sent + sent });
+  }
+  const { windows } = view.node;
+  const node: NodeState = {
+    ...view.node,
+    time: view.now,
+    windows: {
+      ...windows,
+      fees: charged(windows.fees, view.now, fees),
+      sent: charged(windows.sent, view.now, sent),
+    },
+  };
+  return { node, outpoints: changes };
+};
+
+/** Where nothing is said that must not be forgotten. */
+export const afterCosts = (view: View, inputs: readonly Outpoint[], costs: Costs): Charged =>
+  charging(view, inputs, costs, aged(view));
+
 /** Undefined where there is no room for what must not be forgotten. */
 export const afterSigning = (
   view: View,
-  { inputs, costs, said = new Map(), foreign = [], funds }: Signing,
-): Required<Pick<Change, "node" | "outpoints">> | undefined => {
-  const due = dueFor(view, inputs, costs);
+  { inputs, costs, said, foreign, funds }: Signing,
+): Charged | undefined => {
   const changes = aged(view);
-  const room = maxOutpoints - view.outpoints.size;
-  const change = (outpoint: Outpoint, with_: Partial<OutpointState>): void => {
-    const key = keyOf(outpoint);
-    const before = changes.get(key) ?? stateOf(view, outpoint);
-    changes.set(key, { ...before, ...with_, at: view.now });
-  };
-  for (const [outpoint, value] of said) change(outpoint, { value });
-  for (const outpoint of foreign) if (!stateOf(view, outpoint).foreign) change(outpoint, { foreign: true });
+  for (const [outpoint, value] of said) alter(view, changes, outpoint, { value });
+  for (const outpoint of foreign)
+    if (!stateOf(view, outpoint).foreign) alter(view, changes, outpoint, { foreign: true });
   if (funds !== undefined)
     for (const outpoint of inputs) {
       const before = stateOf(view, outpoint).funds;
-      if (!before.some((one) => toHex(one) === toHex(funds))) change(outpoint, { funds: [...before, funds] });
+      if (!before.some((one) => equal(one, funds)))
+        alter(view, changes, outpoint, { funds: [...before, funds] });
     }
-  const added = [...changes.keys()].filter((key) => !view.outpoints.has(key)).length;
-  if (added > room) return undefined;
-  const [first] = inputs;
-  if (
-    first !== undefined &&
-    (due.fees > 0n || due.sent > 0n) &&
-    (added < room || changes.has(keyOf(first)))
-  ) {
-    const before = changes.get(keyOf(first)) ?? stateOf(view, first);
-    change(first, { fees: before.fees + due.fees, sent: before.sent + due.sent });
-  }
-  return { node: withCosts(view, due), outpoints: changes };
+  return roomIn(view, changes) < 0 ? undefined : charging(view, inputs, costs, changes);
 };
-
-const withCosts = ({ node, now }: View, { fees, sent }: Costs): NodeState => ({
-  ...node,
-  time: now,
-  windows: {
-    ...node.windows,
-    fees: fees === 0n ? node.windows.fees : charged(node.windows.fees, now, fees),
-    sent: sent === 0n ? node.windows.sent : charged(node.windows.sent, now, sent),
-  },
-});
 
 /** Of a commitment or a close: what our side of it costs, charged to the output that all of them spend. */
 export const afterFee = (
@@ -146,10 +160,6 @@ export const afterFee = (
   funding: Outpoint,
   satoshi: bigint,
 ): Pick<Change, "node" | "outpoints"> => {
-  if (satoshi <= 0n) return {};
   const costs = { fees: satoshi * 1000n, sent: 0n };
-  const { fees } = dueFor(view, [funding], costs);
-  return fees === 0n ? {} : (afterSigning(view, { inputs: [funding], costs }) ?? {});
+  return dueFor(view, [funding], costs).fees === 0n ? {} : afterCosts(view, [funding], costs);
 };
-
-export type OutpointChanges = Changes<OutpointState>;

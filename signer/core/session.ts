@@ -18,6 +18,7 @@ import type { Outcome, Fault as Told } from "../../protocol/outcome.ts";
 import type { ChannelId, CommitmentNumber, NodeId } from "../../protocol/units.ts";
 import { allowing } from "./allowlist.ts";
 import { openBook } from "./chain/book.ts";
+import { type Ends, endsIn } from "./chain/ends.ts";
 import { latestOf, outlookOf } from "./chain/outlook.ts";
 import { commit } from "./commit.ts";
 import { type Explained, explained, malformedBecause, refusedBecause } from "./explain.ts";
@@ -82,6 +83,8 @@ export interface Session {
   fault(): Told | undefined;
   /** How many channels were set up. */
   channels(): number;
+  /** As of the last decision, which may not be on disk yet. */
+  ends(): Ends;
 }
 
 export const nodeKey = (node: NodeId): Key => `${toHex(node)}/node`;
@@ -385,5 +388,6 @@ export const openSession = async ({
     },
     fault: () => broken,
     channels: () => channels.size,
+    ends: () => endsIn(channels, book.chain),
   };
 };

@@ -5,6 +5,7 @@ import { unknown } from "../../protocol/codec.ts";
 import { type AnyRequest, contentHash, type Name, operations } from "../../protocol/operations/index.ts";
 import type { Outcome, Fault as Told } from "../../protocol/outcome.ts";
 import { record } from "../audit.ts";
+import { type OwnSource, openOwnChain } from "../chain/own.ts";
 import type { Clock } from "../clock.ts";
 import type { Keyring, Verify } from "../core/ports.ts";
 import { refuse } from "../core/rule.ts";
@@ -21,6 +22,8 @@ export interface RuntimeParts {
   readonly clock: Clock;
   readonly verify: Verify;
   readonly report: (error: unknown) => void;
+  /** Where the signer follows the chain by itself. */
+  readonly own?: OwnSource;
   /** Milliseconds between two looks at whether refusals wait too long. */
   readonly flushEvery?: number;
 }
@@ -70,6 +73,10 @@ export const openRuntime = async (parts: RuntimeParts): Promise<Runtime> => {
     if (log.refusals.due(now) && fault() === undefined) void write(log.refusals.drain(now));
   }, flushEvery);
   timer.unref();
+  const own =
+    parts.own === undefined
+      ? undefined
+      : openOwnChain({ ...parts.own, sessions: all, maxFeerate: settings.policy.maxSweepFeerate });
 
   return {
     respond: async (request, host) => {
@@ -87,7 +94,7 @@ export const openRuntime = async (parts: RuntimeParts): Promise<Runtime> => {
         log.refused({ ...asked, content: contentHash(name, body) }, "node-known");
         return { is: "refusal", refusal: refuse(textOf("node-known"), { node: body.node }) };
       }
-      const outcome = await session.respond(request, host);
+      const outcome = await (own?.respond(session, request, host) ?? session.respond(request, host));
       // One broken session stops all of them, and what broke may be none of theirs.
       if (request.name !== "status" || outcome.is !== "reply") return outcome;
       return { is: "reply", reply: { ...outcome.reply, fault: fault()?.sentence ?? "" } } as Outcome<Name>;
@@ -95,6 +102,7 @@ export const openRuntime = async (parts: RuntimeParts): Promise<Runtime> => {
     fault,
     channels: () => all.reduce((sum, one) => sum + one.channels(), 0),
     close: async () => {
+      await own?.close();
       clearInterval(timer);
       const now = clock.now();
       if (fault() === undefined) {

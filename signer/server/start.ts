@@ -9,6 +9,7 @@ import type { Address } from "../../protocol/wire/address.ts";
 import type { Respond } from "../../protocol/wire/answering.ts";
 import { callerKey } from "../../protocol/wire/caller.ts";
 import { type Served, serve } from "../../protocol/wire/server.ts";
+import type { OwnSource } from "../chain/own.ts";
 import { systemClock } from "../clock.ts";
 import { type Config, chainSettingsOf, parseAddress, pathsOf, policyOf } from "../config.ts";
 import { faultText } from "../hardening.ts";
@@ -19,6 +20,7 @@ import { codeOf } from "../private-file.ts";
 import { SetupError } from "../setup-error.ts";
 import { curvePool } from "../threads/pool.ts";
 import { workersFor } from "../threads/workers.ts";
+import { openOwnSource } from "./own-source.ts";
 import { openOwnStore } from "./own-store.ts";
 import { openRuntime, type Runtime } from "./runtime.ts";
 import { checkSocket, credentialsIn } from "./way-in.ts";
@@ -127,17 +129,21 @@ export const startSigner = async ({
     log.write({ event: "fault", code: (error as Error)?.name ?? "fault", where: faultText(error) });
   const store = await openOwnStore({ paths, file, log });
   const pool = curvePool({ curve, threads: workersFor(config.threads), report });
+  let own: OwnSource | undefined;
   let served: Served | undefined;
   let administered: Served | undefined;
   let runtime: Runtime | undefined;
   const close = async (): Promise<void> => {
     await Promise.all([served?.close(), administered?.close()]);
-    if (runtime === undefined) await store.close();
-    else await runtime.close();
+    if (runtime === undefined) {
+      await Promise.all([own?.observer.close(), own?.source.close()]);
+      await store.close();
+    } else await runtime.close();
     keyring.close();
     await pool.close();
   };
   try {
+    own = openOwnSource(config, file, log);
     runtime = await openRuntime({
       settings: {
         network: config.network,
@@ -152,6 +158,7 @@ export const startSigner = async ({
       clock: systemClock,
       verify: pool.verify,
       report,
+      ...(own === undefined ? {} : { own }),
     });
     const respond = logged(runtime, log);
     const answering = { credentials, respond, onFault: report };

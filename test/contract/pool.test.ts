@@ -90,31 +90,40 @@ const slow = (milliseconds: number): { readonly curve: Curve; readonly done: () 
   return { curve: { ...curve, verify: delayed(curve.verify), sign: delayed(curve.sign) }, done: () => count };
 };
 
+/** Whether others do a part of the work, sooner or later: when depends on the machine. */
+const isHelped = async (pool: CurvePool, { done }: ReturnType<typeof slow>): Promise<boolean> => {
+  const checks = checksOf(newJobs(200));
+  for (let round = 0; round < 40; round++) {
+    const before = done();
+    expect(await pool.verify(checks)).toStrictEqual(checks.map(() => true));
+    if (done() - before < checks.length) return true;
+    await started();
+  }
+  return false;
+};
+
 describe("a pool answers as one thread does", () => {
   test("verifying batches of any size, with bad ones anywhere, many at once", async () => {
-    const { curve: slowed, done } = slow(0.2);
-    const pool = open({ curve: slowed });
-    await started();
+    const slowed = slow(0.2);
+    const pool = open({ curve: slowed.curve });
+    expect(await isHelped(pool, slowed)).toBe(true);
     const base = checksOf(newJobs(300));
     const sizes = [0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 100, 300];
     const batches = [...sizes, ...sizes].map((size) => spoiled(base.slice(0, size)));
     const answers = await Promise.all(batches.map((batch) => pool.verify(batch)));
     for (const [i, batch] of batches.entries()) expect(answers[i]).toStrictEqual(curve.verifyBatch(batch));
     expect(answers.flat().filter((valid) => !valid).length).toBeGreaterThan(100);
-    // Others did a part of it: how great a one depends on the machine.
-    expect(done()).toBeLessThan(answers.flat().length);
     expect(faults).toEqual([]);
   });
 
   test("signing the same bytes, with several keys", async () => {
-    const { curve: slowed, done } = slow(0.2);
-    const pool = open({ curve: slowed });
-    await started();
+    const slowed = slow(0.2);
+    const pool = open({ curve: slowed.curve });
+    expect(await isHelped(pool, slowed)).toBe(true);
     const batches = [1, 8, 63, 64, 200].map(newJobs);
     const answers = await Promise.all(batches.map((batch) => pool.sign(batch)));
     for (const [i, batch] of batches.entries())
       expect(answers[i]?.map(toHex)).toEqual(curve.signBatch(batch).map(toHex));
-    expect(done()).toBeLessThan(answers.flat().length);
     expect(faults).toEqual([]);
   });
 
@@ -198,16 +207,17 @@ describe("workers that fail change no answer", () => {
       expect(signatures.map(toHex)).toEqual(curve.signBatch(jobs).map(toHex));
     }
     const dies = ["at-start", "throws", "exits"].includes(way);
-    if (dies && way !== "exits") expect(faults.length).toBeGreaterThan(0);
+    if (dies && way !== "exits")
+      await expect.poll(() => faults.length, { timeout: 20_000 }).toBeGreaterThan(0);
     if (!dies) expect(pool.workers()).toBe(2);
   });
 
   test.each(["exits", "throws", "sleeps"])("one that %s is replaced, and the new one works", async (way) => {
-    const { curve: slowed, done } = slow(0.2);
+    const slowed = slow(0.2);
     let hired = 0;
     const pool = open({
-      curve: slowed,
-      stuckAfter: 200,
+      curve: slowed.curve,
+      stuckAfter: 500,
       start: (url, options) => (hired++ < 2 ? start(way)(url, options) : new Worker(url, options)),
     });
     await started();
@@ -216,16 +226,14 @@ describe("workers that fail change no answer", () => {
       expect(await pool.verify(checks)).toStrictEqual(curve.verifyBatch(checks));
       await started();
     }
-    // On a busy machine a new thread takes its time to begin, and this one does its work meanwhile.
-    let own = 200;
-    for (let round = 0; round < 40 && (own === 200 || hired < 4); round++) {
-      const before = done();
+    // On a busy machine a new thread takes its time to begin, is given up for that too, and others come.
+    for (let round = 0; round < 40 && hired < 4; round++) {
       expect(await pool.verify(checks)).toStrictEqual(curve.verifyBatch(checks));
-      own = done() - before;
       await started();
     }
-    expect([pool.workers(), hired]).toEqual([2, 4]);
-    expect(own).toBeLessThan(200);
+    expect(hired).toBeGreaterThanOrEqual(4);
+    expect(await isHelped(pool, slowed)).toBe(true);
+    expect(pool.workers()).toBe(2);
   });
 
   test("where no thread can be started, one does it all", async () => {

@@ -159,8 +159,8 @@ describe("limits of one caller", () => {
       message: expect.stringContaining("RESOURCE_EXHAUSTED"),
     });
     await first.close();
-    await sleep(50);
-    await connected(to(served));
+    // The signer hears of it a little later.
+    await expect.poll(() => connected(to(served)).then(() => "in", String), { timeout: 10_000 }).toBe("in");
   });
 
   test("connections; another caller still gets in", async () => {
@@ -178,8 +178,10 @@ describe("limits of one caller", () => {
 describe("the end of a signer", () => {
   test("closing lets answers leave, and then the host knows", async () => {
     const release = Promise.withResolvers<void>();
+    let began = 0;
     const served = await started({
       respond: async () => {
+        began++;
         await release.promise;
         return replyOf("points");
       },
@@ -187,7 +189,7 @@ describe("the end of a signer", () => {
     const connection = await connected(to(served));
     const other = await connected(to(served));
     const calls = [connection.call("points", numbered(1)), connection.unary("points", numbered(2))];
-    await sleep(30);
+    await expect.poll(() => began, { timeout: 10_000 }).toBe(2);
     const closed = served.close(2_000);
     expect(await other.closed).toMatchObject({ why: "lost", message: expect.stringContaining("closing") });
     expect(await rejection(connected(to(served), { timeoutMs: 500 }))).toMatchObject({ why: "lost" });

@@ -1,7 +1,7 @@
 /** Looks at what went over the wire, and at the audit log that is left: knows nothing of the signer's own state. */
 
 import { equal, toHex } from "../../protocol/bytes.ts";
-import { isKnown } from "../../protocol/codec.ts";
+import { isKnown, unknown } from "../../protocol/codec.ts";
 import {
   type AnyRequest,
   contentHash,
@@ -32,8 +32,8 @@ export interface Findings {
 export interface Checker {
   readonly findings: Findings;
   readonly notes: readonly string[];
-  /** Operations that were answered at least once. */
-  readonly seen: ReadonlySet<Name>;
+  /** Operations that were answered, and how often. */
+  readonly seen: ReadonlyMap<Name, number>;
   /** What is given back belongs to this request's answer. */
   sent(request: AnyRequest): (move: Move, outcome: Outcome<Name>) => void;
   stuck(why: string): void;
@@ -54,10 +54,12 @@ const channelIn = ({ body }: AnyRequest): bigint | undefined =>
 export const checker = (): Checker => {
   const findings: Findings = { requests: 0, conflicts: 0, early_secrets: 0, lost: 0, stuck: 0, thefts: 0 };
   const notes: string[] = [];
-  const seen = new Set<Name>();
+  const seen = new Map<Name, number>();
+  const see = (name: Name): void => void seen.set(name, (seen.get(name) ?? 0) + 1);
   const answers = new Map<string, string>();
   const bound = new Set<string>();
   const validated = new Set<string>();
+  const revealed = new Set<string>();
   const broadcast = new Set<string>();
   const points = new Map<string, Uint8Array>();
   const spent = budget();
@@ -69,6 +71,7 @@ export const checker = (): Checker => {
 
   const secret = (request: AnyRequest, reply: Reply<"revokeHolderCommitment">): void => {
     const number = numberIn(request) ?? 0n;
+    revealed.add(at(request));
     if (!validated.has(at(request, number + 1n)) || broadcast.has(at(request)))
       find("early_secrets", `number ${number} of channel ${channelIn(request)}`);
     const point = points.get(at(request));
@@ -77,12 +80,26 @@ export const checker = (): Checker => {
     for (const [i, next] of reply.points.entries()) points.set(at(request, number + 2n + BigInt(i)), next);
   };
 
+  /** Whichever of the two was given first: with both, the counterparty takes everything. */
+  const leaves = (request: AnyRequest, number = numberIn(request)): void => {
+    broadcast.add(at(request, number));
+    if (revealed.has(at(request, number)))
+      find("early_secrets", `number ${number} of channel ${channelIn(request)}, which may be published`);
+  };
+
+  const left = (request: AnyRequest, { commitment, transactions }: Reply<"exit">): void => {
+    if (isKnown(commitment)) leaves(request, commitment.number);
+    if (isKnown(commitment) || transactions.length > 0) bound.add(recordedAs(request));
+  };
+
   const answered = (request: AnyRequest, reply: Reply<Name>): void => {
     const { name, body } = request;
-    seen.add(name);
+    see(name);
     spent.answered(request, reply);
     if (name === "revokeHolderCommitment") secret(request, reply as Reply<"revokeHolderCommitment">);
-    if (name === "signHolderCommitment") broadcast.add(at(request));
+    if (name === "signHolderCommitment") leaves(request);
+    if (name === "exit") left(request, reply as Reply<"exit">);
+    if (name === "justice") left(request, { commitment: unknown, ...(reply as Reply<"justice">) });
     const { again, record } = duties[name];
     if (record === "always") bound.add(recordedAs(request));
     if (again === "free") return;
@@ -105,7 +122,7 @@ export const checker = (): Checker => {
       return ({ expects, lacks }, outcome) => {
         const told = `${request.name} ${at(request)}`;
         if (expects === "refusal") {
-          seen.add(request.name);
+          see(request.name);
           if (outcome.is === "reply")
             find(
               request.name === "revokeHolderCommitment" ? "early_secrets" : "thefts",
@@ -114,6 +131,7 @@ export const checker = (): Checker => {
           else if (outcome.is !== "refusal") find("stuck", `${told}: ${JSON.stringify(outcome)}`);
           return;
         }
+        if (expects === "either" && outcome.is === "refusal") return;
         if (outcome.is !== "reply") return find("stuck", `${told}: ${JSON.stringify(outcome)}`);
         answered(request, outcome.reply);
         const gone =

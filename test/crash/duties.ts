@@ -52,6 +52,7 @@ export const duties: Readonly<Record<Name, Duty>> = {
   chainProof: moving,
   chainPart: derived,
   chainWatches: telling,
+  chainFeed: telling,
   heartbeat: telling,
   status: telling,
   listApprovals: telling,
@@ -59,9 +60,11 @@ export const duties: Readonly<Record<Name, Duty>> = {
   changeAllowlist: deciding,
   showPolicy: telling,
   explain: telling,
-  // Of a person, for the day on which there is no host.
-  exit: moving,
-  justice: moving,
+  // Without a record where nothing is to be signed; what waits for blocks comes later.
+  exit: deciding,
+  justice: deciding,
+  broadcast: moving,
+  chainSource: telling,
   spend: bound,
   walletAddress: bound,
 };

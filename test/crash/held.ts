@@ -1,6 +1,9 @@
 /** One channel as its host remembers it, and the requests that bring it to its next state. */
 
+import { p2wsh } from "../../protocol/bitcoin/script.ts";
+import { txidOf } from "../../protocol/bitcoin/tx.ts";
 import type { Basepoints } from "../../protocol/bolt/channel.ts";
+import { fundingScript } from "../../protocol/bolt/scripts.ts";
 import { equal } from "../../protocol/bytes.ts";
 import { unknown } from "../../protocol/codec.ts";
 import type { Htlc, Terms } from "../../protocol/operations/fields.ts";
@@ -12,9 +15,11 @@ import {
   type Preimage,
   type Script,
 } from "../../protocol/units.ts";
+import { type MadeTx, spending } from "../scripted/chain.ts";
 import {
   fundingOf,
   htlcOf,
+  keysendOf,
   type Opened,
   preimageOf,
   type Requests,
@@ -26,6 +31,8 @@ import { type Answer, type Move, move, type World } from "./life.ts";
 
 export interface Held {
   readonly label: string;
+  /** Its funding is a transaction that a block can have. */
+  readonly isFunded: boolean;
   readonly stage: "new" | "setup" | "busy" | "idle";
   readonly terms: Terms;
   readonly channel?: ChannelId;
@@ -44,21 +51,27 @@ export interface Held {
   readonly signFirst: boolean;
 }
 
-export const heldOf = (label: string, terms: Terms): Held => {
+export const heldOf = (label: string, terms: Terms, isFunded = false): Held => {
   const balances = start(terms);
   return {
-    ...{ label, terms, balances, stage: "new", points: {}, number: 0n },
+    ...{ label, isFunded, terms, balances, stage: "new", points: {}, number: 0n },
     ...{ wanted: balances, preimages: [], step: 0, signFirst: true },
   };
 };
 
-export const openedOf = (
-  { node, peer }: World,
-  { channel, basepoints, closingScript, terms, label }: Held,
-): Opened => {
+export const fundingTxOf = ({ peer }: World, { basepoints, terms, label }: Held): MadeTx => {
+  if (basepoints === undefined) throw new Error("not open");
+  const pays = p2wsh(fundingScript(basepoints.funding, peer.basepoints.funding));
+  return spending([fundingOf(label)], { outputs: [{ value: terms.value, script: pays }] });
+};
+
+export const openedOf = (world: World, held: Held): Opened => {
+  const { node, peer } = world;
+  const { channel, basepoints, closingScript, terms, label, isFunded } = held;
   if (channel === undefined || basepoints === undefined || closingScript === undefined)
     throw new Error("not open");
-  const shared = { terms, holder: basepoints, counterparty: peer.basepoints, funding: fundingOf(label) };
+  const funding = isFunded ? { txid: txidOf(fundingTxOf(world, held).tx), index: 0 } : fundingOf(label);
+  const shared = { terms, holder: basepoints, counterparty: peer.basepoints, funding };
   return { node, channel, shared, closingScript, points: [] };
 };
 
@@ -85,13 +98,12 @@ export const want = (
 
 export const heldMoves = (world: World, held: Held): readonly Move[] => {
   const { node, peer } = world;
-  const { stage, terms, label } = held;
+  const { stage, terms } = held;
   if (stage === "new") return [move("new", { node, wanted: unknown })];
   if (stage === "idle") return [];
-  const { channel } = openedOf(world, held);
+  const { channel, shared } = openedOf(world, held);
   if (stage === "setup") {
-    const counterparty = peer.basepoints;
-    const funding = fundingOf(label);
+    const { counterparty, funding } = shared;
     return [
       move("check", { node, channel, peer: peer.id, terms }),
       move("setup", { node, channel, peer: peer.id, terms, counterparty, funding }),
@@ -145,7 +157,19 @@ export const same = (a: Htlc, b: Htlc): boolean => equal(a.hash, b.hash) && a.of
 export const added = ({ wanted, balances }: Held): readonly Htlc[] =>
   wanted.htlcs.filter((htlc) => !balances.htlcs.some((one) => same(one, htlc)));
 
-/** Below what the chain of these tests reaches, and within what any HTLC may last. */
+/** What a host asks for before its first commitment with new payments. */
+export const proposals = (world: World, held: Held): readonly Move[] =>
+  held.stage !== "busy" || held.step !== 0
+    ? []
+    : added(held)
+        .filter(({ offeredBy }) => offeredBy === "holder")
+        .map((htlc) =>
+          move("proposePayment", keysendOf(world.node, htlc), ({ standing }) =>
+            standing === "approved" ? undefined : `a payment within the limits is ${standing}`,
+          ),
+        );
+
+/** Above what the chain of these tests reaches, and within what any HTLC may last. */
 export const incomingExpiry = 1_500;
 export const outgoingExpiry = 1_300;
 

@@ -14,12 +14,14 @@ import type { Role } from "../../protocol/wire/caller.ts";
 import type { Connection } from "../../protocol/wire/connection.ts";
 import type { Checker } from "./checker.ts";
 import { anyLife, type Life, type Move, type World } from "./life.ts";
-import { type Chain, chain, isFollowed } from "./lives/chain.ts";
+import { type Chain, chain, deepIn, hears, isFollowed } from "./lives/chain.ts";
 import { desk } from "./lives/desk.ts";
 import { forward } from "./lives/forward.ts";
 import { payer } from "./lives/payer.ts";
+import { shore } from "./lives/shore.ts";
 import { wander } from "./lives/wander.ts";
 import { read, write } from "./memory.ts";
+import { isAmong, openMempool } from "./mempool.ts";
 
 export interface HostOptions {
   readonly database: string;
@@ -42,9 +44,11 @@ const others = [
   forward,
   payer,
   desk,
+  shore,
   wander,
-  wander,
+  shore,
   forward,
+  wander,
 ] as readonly unknown[] as readonly Life<unknown>[];
 const lifeOf = (place: number): Life<unknown> =>
   place === theChain ? anyLife(chain) : (others[(place - 1) % others.length] as Life<unknown>);
@@ -52,12 +56,12 @@ const lifeOf = (place: number): Life<unknown> =>
 const sameRequest = (a: AnyRequest, b: AnyRequest): boolean =>
   a.name === b.name && equal(packRequest(a.name, a.body as never), packRequest(b.name, b.body as never));
 
-/** In the middle of a reorganisation nothing new is begun; an honest host asks again a little later. */
+/** In the middle of a reorganisation, or while a breach waits, nothing new is begun; an honest host asks again later. */
 const isForLater = (outcome: Outcome<Name>): boolean =>
   outcome.is === "refusal" &&
   !outcome.refusal.final &&
-  (outcome.refusal.rule === "chain-not-stale" || outcome.refusal.rule === "chain-validated");
-const patience = 500;
+  ["chain-not-stale", "chain-validated", "chain-deadline-alarm"].includes(outcome.refusal.rule);
+const patience = 3_000;
 
 export const openHost = ({ database, world, places, checker, connect }: HostOptions): Host => {
   const db = new DatabaseSync(database);
@@ -66,6 +70,7 @@ export const openHost = ({ database, world, places, checker, connect }: HostOpti
   db.exec("CREATE TABLE IF NOT EXISTS life (place INTEGER PRIMARY KEY, state TEXT NOT NULL) STRICT");
   db.exec("CREATE TABLE IF NOT EXISTS ticket (ticket INTEGER PRIMARY KEY, place INTEGER NOT NULL) STRICT");
   const outbox = openOutbox(db);
+  const mempool = openMempool(db);
   const load = db.prepare("SELECT state FROM life WHERE place = ?");
   const save = db.prepare("INSERT INTO life VALUES (?, ?) ON CONFLICT DO UPDATE SET state = excluded.state");
   const own = db.prepare("INSERT INTO ticket VALUES (?, ?)");
@@ -127,10 +132,16 @@ export const openHost = ({ database, world, places, checker, connect }: HostOpti
     for (let tried = 0; ; tried++) {
       // A person waits for each answer before asking more.
       let before: Promise<unknown> = Promise.resolve();
-      const judged = moves.map(({ request }) => {
+      const sent: Promise<Outcome<Name>>[] = [];
+      const judged = moves.map(({ request, waits }) => {
         const judge = checker.sent(request);
-        if (operations[request.name].role !== "admin")
-          return { judge, answer: client.outcome(request.name, request.body as never) };
+        if (operations[request.name].role !== "admin") {
+          const ask = () => client.outcome(request.name, request.body as never);
+          const isRefused = async () => (await Promise.all(sent)).find(({ is }) => is !== "reply");
+          const answer = waits === true ? isRefused().then((refusal) => refusal ?? ask()) : ask();
+          sent.push(answer);
+          return { judge, answer };
+        }
         const answer = before.then(() => asAdmin(request));
         before = answer.catch(() => {});
         return { judge, answer };
@@ -152,11 +163,15 @@ export const openHost = ({ database, world, places, checker, connect }: HostOpti
     const tickets = ticketsFor(place, moves);
     const outcomes = await send(moves);
     if (!open) return undefined;
-    const isHeld = outcomes.every(({ is }, i) => is === "reply" || moves[i]?.expects === "refusal");
+    const isHeld = outcomes.every(({ is }, i) => is === "reply" || moves[i]?.expects !== "reply");
     if (!isHeld) return undefined;
     const answers = outcomes.map((outcome) => (outcome.is === "reply" ? outcome.reply : undefined));
-    const next = life.after(state, moves, answers);
+    let next = life.after(state, moves, answers);
     transaction(() => {
+      if (place === theChain) {
+        mempool.bury(deepIn(next as Chain));
+        next = hears(next as Chain, mempool.waiting());
+      }
       for (const ticket of tickets) {
         outbox.settle(ticket);
         disown.run(ticket);
@@ -164,6 +179,12 @@ export const openHost = ({ database, world, places, checker, connect }: HostOpti
       save.run(place, write(next));
     });
     return next;
+  };
+
+  const buried = async (raws: readonly Uint8Array[]): Promise<void> => {
+    if (raws.length === 0) return;
+    mempool.publish(raws);
+    while (open && mempool.waiting().some((one) => isAmong(raws, one))) await pause(5);
   };
 
   /** What was sent and not answered is sent again as it was; only then may it be something else. */
@@ -181,6 +202,8 @@ export const openHost = ({ database, world, places, checker, connect }: HostOpti
     if (place !== theChain) await Promise.race([followed.promise, ended.promise]);
     while (open && state !== undefined) {
       if (place === theChain && isFollowed(state as Chain)) followed.resolve();
+      await buried(life.publishes?.(world, state) ?? []);
+      if (!open) return;
       state = await turn(place, life, state);
       steps[place] = (steps[place] ?? 0) + 1;
     }

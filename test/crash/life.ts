@@ -15,8 +15,10 @@ export interface World {
 
 export interface Move {
   readonly request: AnyRequest;
-  /** A refusal of what nobody may have: anything else is a theft. */
-  readonly expects: "reply" | "refusal";
+  /** A refusal of what nobody may have: anything else is a theft. `either` where two race for what one alone gets. */
+  readonly expects: "reply" | "refusal" | "either";
+  /** Sent when those before it were answered, and only if none was refused. */
+  readonly waits?: boolean;
   /** What was acknowledged before must show in the answer: why not, if it does not. */
   readonly lacks?: (reply: Reply<Name>) => string | undefined;
 }
@@ -31,6 +33,8 @@ export interface Life<S> {
   after(state: S, moves: readonly Move[], answers: readonly Answer[]): S;
   /** After the host's own crash. */
   comeBack?(state: S): S;
+  /** Transactions that are mined and deep before the moves are made. */
+  publishes?(world: World, state: S): readonly Uint8Array[];
 }
 
 /** Whoever keeps many kinds of lives in one table knows nothing of their states. */
@@ -49,6 +53,11 @@ export const move = <N extends Name>(
 export const theft = <N extends Name>(name: N, body: Request<N>): Move => ({
   request: ask(name, body),
   expects: "refusal",
+});
+
+export const either = <N extends Name>(name: N, body: Request<N>): Move => ({
+  request: ask(name, body),
+  expects: "either",
 });
 
 /** A new life for the same place. */

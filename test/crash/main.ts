@@ -39,6 +39,7 @@ for (const note of notes) process.stderr.write(`${note}\n`);
 if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
 else
   for (const [name, value] of Object.entries(result)) process.stdout.write(`${name.padEnd(14)} ${value}\n`);
-process.stderr.write(`operations: ${[...seen].toSorted().join(" ")}\n`);
+const counts = [...seen].map(([name, count]) => `${name} ${count}`);
+process.stderr.write(`operations: ${counts.toSorted().join(", ")}\n`);
 const { conflicts, early_secrets, lost, stuck, thefts } = result;
 process.exit(conflicts + early_secrets + lost + stuck + thefts === 0 ? 0 : 1);

@@ -4,6 +4,7 @@ import type { Target } from "./check.ts";
 import { bitcoinTargets } from "./targets/bitcoin.ts";
 import { chainTargets } from "./targets/chain.ts";
 import { boltTargets } from "./targets/invoices.ts";
+import { ldkTargets } from "./targets/ldk.ts";
 import { onchainTargets } from "./targets/onchain.ts";
 import { protocolTargets } from "./targets/protocol.ts";
 import { signerTargets } from "./targets/signer.ts";
@@ -14,6 +15,7 @@ export const targets: readonly Target[] = [
   ...chainTargets,
   ...boltTargets,
   ...onchainTargets,
+  ...ldkTargets,
   ...signerTargets,
 ];
 

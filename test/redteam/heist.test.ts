@@ -19,6 +19,7 @@ import {
   withdraw,
 } from "../scripted/heist.ts";
 import { type RigOptions, rig } from "../scripted/road.ts";
+import { steady } from "../steady.ts";
 
 const labels = ["h1", "h2"];
 const amounts = [1_000_000n, 20_000_000n, 30_000_000n];
@@ -116,7 +117,7 @@ describe("host and counterparties together", () => {
   ) => {
     const seen = new Map<string, number>();
     let most: bigint | undefined;
-    await fc.assert(
+    await steady(
       fc.asyncProperty(fc.integer({ min: 1, max: 3 }), numbers, async (count, tape) => {
         // Nobody looks at the signatures of a counterparty that is the host itself.
         const verify = async (jobs: readonly unknown[]) => jobs.map(() => true);
@@ -150,7 +151,7 @@ describe("host and counterparties together", () => {
     // So that neither a thief who does nothing nor a bound that nobody reaches can pass.
     expect(most).toBeGreaterThan(-1_000_000n);
     for (const is of ["commit reply", "commit refusal", "revoke reply"])
-      expect(seen.get(is)).toBeGreaterThan(300);
+      expect(seen.get(is)).toBeGreaterThan(200);
   });
 
   test("get no more through payments to ourselves than may be out for others", async () => {

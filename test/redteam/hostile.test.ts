@@ -22,6 +22,7 @@ import { closeOf } from "../scripted/close.ts";
 import { curve, rig } from "../scripted/road.ts";
 import { carol, evenTerms, type Scene, scene } from "../scripted/scene.ts";
 import { asks } from "../scripted/story.ts";
+import { steady } from "../steady.ts";
 import { arbitraryOf } from "../unit/arbitrary.ts";
 
 const offCurve = Uint8Array.from([2, ...new Uint8Array(31), 5]) as Point;
@@ -48,7 +49,7 @@ describe("no request breaks the session", () => {
     const channels = await two();
     const { signer, opened } = channels.attacked;
     const seen = { reply: 0, refusal: 0, malformed: 0, fault: 0 };
-    await fc.assert(
+    await steady(
       fc.asyncProperty(
         fc
           .constantFrom(...names)

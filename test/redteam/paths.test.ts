@@ -54,6 +54,7 @@ const silent = [
     "chainPart",
     "chainHeaders",
     "chainProof",
+    "chainFeed",
   ],
 ];
 

@@ -24,6 +24,8 @@ export interface Peer {
     content: Content,
   ): { signature: Signature; htlcSignatures: readonly Signature[] };
   signDigest(digest: Uint8Array): Signature;
+  /** With its HTLC key of a commitment of its own. */
+  signHtlc(digest: Uint8Array, point: Point): Signature;
 }
 
 /** What both sides know of the channel, with names from the holder's side. */
@@ -112,5 +114,7 @@ export const peer = (name: string, curve: Curve, lowR = false): Peer => {
       };
     },
     signDigest: (digest) => sign(digest, secrets.funding),
+    signHtlc: (digest, point) =>
+      sign(digest, deriveKeySecret(curve, { secret: secrets.htlc, basepoint: basepoints.htlc }, point)),
   };
 };

@@ -10,6 +10,7 @@ import { succeed } from "../../signer/core/rules/commitment.ts";
 import type { Content, Setup } from "../../signer/core/state.ts";
 import { htlcOf, plainTerms } from "../scripted/channel.ts";
 import { type Balances, contentOf, opening } from "../scripted/content.ts";
+import { steady } from "../steady.ts";
 
 const setupOf = (terms: Terms): Setup => ({ terms }) as Setup;
 const sides = ["holder", "counterparty"] as const;
@@ -83,7 +84,7 @@ const unsettled = { settled: [], hidden: { lost: 0n, gained: 0n } } as const;
 describe("an honest commitment", () => {
   test("is explained, and the true balances lie where it says", () => {
     const seen = { noHolder: 0, noCounterparty: 0, trimmed: 0 };
-    fc.assert(
+    steady(
       fc.property(honest, (one) => {
         const { full, blind } = contentsOf(one);
         for (const accounts of [full, blind]) {

@@ -15,6 +15,7 @@ import { concat, equal, fromHex, toHex } from "../../protocol/bytes.ts";
 import { doubleSha256 } from "../../protocol/hash.ts";
 import { Malformed } from "../../protocol/malformed.ts";
 import { sat, script, type Txid, txid } from "../../protocol/units.ts";
+import { steady } from "../steady.ts";
 import {
   anyBlock,
   anyHash,
@@ -236,7 +237,7 @@ describe("partial trees", () => {
 
   test("changed anywhere, they prove nothing that is not so", () => {
     const seen = { proven: 0, malformed: 0 };
-    fc.assert(
+    steady(
       fc.property(withMatches, fc.nat(), fc.integer({ min: 1, max: 255 }), ({ block, matches }, at, by) => {
         const coinbase = rawOf(block.txs[0] as MadeBlock["txs"][0]);
         const tree = partialTree(block.header, block.txids, [true, ...matches.slice(1)]);
@@ -257,7 +258,7 @@ describe("partial trees", () => {
       }),
       { numRuns: 1000 },
     );
-    expect(seen.malformed).toBeGreaterThan(500);
+    expect(seen.malformed).toBeGreaterThan(400);
   });
 
   /** From the reference of the peer-to-peer protocol: a real block's, without its coinbase. */

@@ -16,6 +16,7 @@ import { reversed, toHex } from "../../protocol/bytes.ts";
 import { doubleSha256 } from "../../protocol/hash.ts";
 import { Malformed } from "../../protocol/malformed.ts";
 import { sat, script, txid } from "../../protocol/units.ts";
+import { steady } from "../steady.ts";
 import { bytesOf, figures } from "./bolt3-figures.ts";
 
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff });
@@ -185,7 +186,7 @@ describe("hostile bytes", () => {
         return out;
       });
     const seen = { decoded: 0, malformed: 0 };
-    fc.assert(
+    steady(
       fc.property(
         fc.oneof({ weight: 4, arbitrary: mutated }, { weight: 1, arbitrary: bytes(2000) }),
         (bytes) => {

@@ -43,6 +43,7 @@ import {
   script,
   txid,
 } from "../../protocol/units.ts";
+import { steady } from "../steady.ts";
 import { verdict } from "./bolt-spend-interpreter.ts";
 import { side } from "./bolt3-channels.ts";
 
@@ -250,7 +251,7 @@ describe("claims together", () => {
       }),
     );
     let together = 0;
-    fc.assert(
+    steady(
       fc.property(picked, ({ type, chosen, tip }) => {
         const plans = chosen.map(([, claim]) => planOf(type, claim));
         const locktimes = new Set(

@@ -15,6 +15,7 @@ import { fromWords, packed, toWords } from "../../protocol/bolt/invoice/words.ts
 import { concat, equal, toHex } from "../../protocol/bytes.ts";
 import { sha256 } from "../../protocol/hash.ts";
 import { Malformed } from "../../protocol/malformed.ts";
+import { workOf } from "../steady.ts";
 import vectors from "../vectors/bolt11.json" with { type: "json" };
 import { unsignedInvoice } from "./bolt11-arbitrary.ts";
 import { native as curve, secret, text } from "./curve-backends.ts";
@@ -131,11 +132,12 @@ describe("what is no invoice", () => {
 
   test("is not looked at where it is longer than a QR code holds", () => {
     const long = "lnbc1".padEnd(7_090, "q");
-    const start = performance.now();
-    expect(() => parseInvoice(curve, long.repeat(1_000))).toThrow(/longer than/);
-    expect(() => parseUnsignedInvoice(curve, "lnbc", new Uint8Array(10_000_000))).toThrow(/longer than/);
-    expect(() => parseInvoicePreimage(curve, new Uint8Array(10_000_000))).toThrow(/longer than/);
-    expect(performance.now() - start).toBeLessThan(1_000);
+    const work = workOf(() => {
+      expect(() => parseInvoice(curve, long.repeat(1_000))).toThrow(/longer than/);
+      expect(() => parseUnsignedInvoice(curve, "lnbc", new Uint8Array(10_000_000))).toThrow(/longer than/);
+      expect(() => parseInvoicePreimage(curve, new Uint8Array(10_000_000))).toThrow(/longer than/);
+    });
+    expect(work).toBeLessThan(1_000);
     // The worst that is looked at: nothing but empty fields.
     expect(() => parseUnsignedInvoice(curve, "lnbc", new Uint8Array(7_000))).not.toThrow();
   });

@@ -17,6 +17,7 @@ import { encodeTlvStream, parseTlvStream } from "../../protocol/bolt/tlv.ts";
 import { concat, toHex } from "../../protocol/bytes.ts";
 import { sha256 } from "../../protocol/hash.ts";
 import { Malformed } from "../../protocol/malformed.ts";
+import { workOf } from "../steady.ts";
 import { anInvoice, anOffer, aRequest } from "./bolt12-arbitrary.ts";
 import { invoice, offer, request } from "./bolt12-messages.ts";
 import { native as curve } from "./curve-backends.ts";
@@ -76,9 +77,8 @@ const kinds = <Fields, Sound extends Fields>(
         }),
         { numRuns: 500 },
       );
-      const start = performance.now();
-      expect(() => parse(curve, new Uint8Array(10_000_000))).toThrow(/too long/);
-      expect(performance.now() - start).toBeLessThan(500);
+      const long = new Uint8Array(10_000_000);
+      expect(workOf(() => expect(() => parse(curve, long)).toThrow(/too long/))).toBeLessThan(500);
     });
   });
 };
@@ -118,11 +118,12 @@ describe("text", () => {
       ),
       { numRuns: 1_000 },
     );
-    const start = performance.now();
-    expect(() => decodeOfferText("lno1".padEnd(10_000_000, "q"), "lno")).toThrow(/too long/);
-    expect(() => decodeOfferText(`lno1${"q+".repeat(30_000)}`, "lno")).toThrow(Malformed);
-    expect(() => decodeOfferText(`lno1q+${" ".repeat(60_000)}`, "lno")).toThrow(Malformed);
-    expect(performance.now() - start).toBeLessThan(1_000);
+    const work = workOf(() => {
+      expect(() => decodeOfferText("lno1".padEnd(10_000_000, "q"), "lno")).toThrow(/too long/);
+      expect(() => decodeOfferText(`lno1${"q+".repeat(30_000)}`, "lno")).toThrow(Malformed);
+      expect(() => decodeOfferText(`lno1q+${" ".repeat(60_000)}`, "lno")).toThrow(Malformed);
+    });
+    expect(work).toBeLessThan(1_000);
   });
 });
 

@@ -49,6 +49,7 @@ import {
   signature,
   txid,
 } from "../../protocol/units.ts";
+import { steady } from "../steady.ts";
 import { anyGossip, anyKey, gossipNames, signatureCount } from "./bolt7-arbitrary.ts";
 
 const key = (byte: number): Point => point(Uint8Array.of(2, ...new Uint8Array(32).fill(byte)));
@@ -167,7 +168,7 @@ describe.each(each)("%s", (name, anyBody) => {
 
   test("hostile bytes are Malformed, or written as they were read", () => {
     const seen = { read: 0, malformed: 0 };
-    fc.assert(
+    steady(
       fc.property(
         anyBody,
         fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 3 }),
@@ -385,7 +386,7 @@ describe("what spends a channel is no gossip", () => {
     );
     const networks = fc.constantFrom<Network>("bitcoin", "testnet", "signet", "regtest");
     let passed = 0;
-    fc.assert(
+    steady(
       fc.property(spending(hostile, ownScript), networks, anyKey, (parts, network, node) => {
         const preimage = preimageOf(parts);
         expectNoGossip(preimage, ["channel_announcement", "channel_update"]);

@@ -22,6 +22,7 @@ import { heightOf } from "../../signer/core/chain/view.ts";
 import type { Live } from "../../signer/core/state.ts";
 import { type Block, last, type MadeTx, mine, mineAll, proofOf, spending, whole } from "../scripted/chain.ts";
 import { add, htlcOf, preimageOf, start } from "../scripted/channel.ts";
+import { steady } from "../steady.ts";
 import {
   curve,
   fundingOf,
@@ -394,7 +395,7 @@ describe("any history with reorganisations", () => {
     let closes = 0;
     let seconds = 0;
     let undone = 0;
-    fc.assert(
+    steady(
       fc.property(
         fc.array(
           fc.record({

@@ -41,6 +41,7 @@ import {
   spending,
   whole,
 } from "../scripted/chain.ts";
+import { steady, workOf } from "../steady.ts";
 import { publicChains } from "./bitcoin-blocks.ts";
 
 const curve = await loadNative();
@@ -133,9 +134,11 @@ describe("blocks connect", () => {
 
   test("thousands of headers in no time, and only the last stay", () => {
     const many = mineEmpty(genesis, 5_000);
-    const start = performance.now();
-    const long = connect(begin, many.map(headerOf)).view;
-    expect(performance.now() - start).toBeLessThan(2_000);
+    let long = begin;
+    const work = workOf(() => {
+      long = connect(begin, many.map(headerOf)).view;
+    });
+    expect(work).toBeLessThan(2_000);
     expect(heightOf(long)).toBe(5_000);
     expect(long.blocks.length).toBe(maxKept + 1);
     expect(packView(long).length).toBeLessThan(20_000);
@@ -385,7 +388,7 @@ describe("any sequence of reorganisations", () => {
     });
     let refusals = 0;
     let forks = 0;
-    fc.assert(
+    steady(
       fc.property(fc.array(step, { minLength: 4, maxLength: 12 }), (steps) => {
         let model: Model = { blocks: [] };
         let heaviest = 0;

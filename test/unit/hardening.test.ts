@@ -79,7 +79,7 @@ describe("SIGUSR1", () => {
 
   test("opens the debugger of a Node that is not hardened, as this test can see", async () => {
     const { child, errors } = await start(false);
-    await expect.poll(errors, { timeout: 5_000 }).toMatch(/Debugger listening|Starting inspector.*failed/);
+    await expect.poll(errors, { timeout: 20_000 }).toMatch(/Debugger listening|Starting inspector.*failed/);
     if (errors().includes("listening")) expect(await ask(child)).toMatch(/^ws:.*:9229/);
   });
 

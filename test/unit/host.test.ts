@@ -138,8 +138,7 @@ describe("a client", () => {
       onState: ({ is }) => states.push(is),
     });
     const answers = [1n, 2n].map((channel) => client.call("points", pointsOf(channel)));
-    await turns();
-    expect(signer.asked).toEqual([1n, 2n]);
+    await expect.poll(() => signer.asked, { timeout: 10_000 }).toEqual([1n, 2n]);
     await signer.leave();
     answers.push(client.call("points", pointsOf(3n)));
     await turns();
@@ -174,12 +173,13 @@ describe("a client", () => {
   test("gives up a call at its deadline or its signal, and does not send it again", async () => {
     const signer = signerIn(() => new Promise(() => {}));
     const client = signerClient({ connect: signer.connect, backoff: fast });
-    await expect(client.call("points", pointsOf(1n), { timeoutMs: 20 })).rejects.toBeInstanceOf(Unanswered);
+    await expect(client.call("points", pointsOf(1n), { timeoutMs: 200 })).rejects.toBeInstanceOf(Unanswered);
     const stop = new AbortController();
     const given = client.call("points", pointsOf(2n), { signal: stop.signal });
-    await turns();
+    const told = expect(given).rejects.toBeInstanceOf(Unanswered);
+    await expect.poll(() => signer.asked, { timeout: 10_000 }).toEqual([1n, 2n]);
     stop.abort();
-    await expect(given).rejects.toBeInstanceOf(Unanswered);
+    await told;
     await signer.leave();
     signer.comeBack();
     await turns();

@@ -17,6 +17,8 @@ import type {
 } from "../../signer/core/state.ts";
 import { channelStates } from "../frozen/records.ts";
 import { htlcOf } from "../scripted/channel.ts";
+import { steady } from "../steady.ts";
+import { idOf, keyOf, openOf, out, settled as settledOf } from "./payments.kit.ts";
 
 const labels = ["a", "b", "c", "d"];
 const hashOf = (label: string) => htlcOf("holder", 1n, label).hash;
@@ -141,12 +143,86 @@ describe("the ledger", () => {
   });
 });
 
+describe("the ledger, as commitments of one channel come and go", () => {
+  const id = idOf(0);
+  const asking = () => {
+    const ledger = openLedger();
+    let known: ChannelState | undefined;
+    const asked: string[] = [];
+    return {
+      become: (next: ChannelState) => {
+        ledger.update(id, known, next);
+        known = next;
+      },
+      touch: () => ledger.touch(keyOf("tea")),
+      speaks: (label: string) => ledger.channelsOf(keyOf(label)).has(id),
+      total: (each: bigint) =>
+        ledger.total((hash) => {
+          asked.push(hash);
+          return each;
+        }),
+      asked: () => asked.splice(0),
+    };
+  };
+
+  test("forgets a hash with the last one that speaks of it, though two came with the same lists", () => {
+    const { become, speaks, total } = asking();
+    const said = { htlcs: [out(5n)], settled: [] };
+    become(openOf([said], [said]));
+    become(openOf([said], []));
+    expect([speaks("tea"), total(7n)]).toEqual([true, 7n]);
+    become(openOf([], []));
+    expect([speaks("tea"), total(7n)]).toEqual([false, 0n]);
+  });
+
+  test("notices what only settled, where the HTLCs are the same list, and the other way about", () => {
+    const { become, speaks } = asking();
+    const [htlcs, paid] = [[out(5n)], [settledOf(0n, 1n, "milk")]];
+    become(openOf([{ htlcs, settled: paid }], []));
+    become(openOf([{ htlcs, settled: [] }], []));
+    expect([speaks("tea"), speaks("milk")]).toEqual([true, false]);
+    become(openOf([{ htlcs, settled: paid }], []));
+    become(openOf([{ htlcs: [], settled: paid }], []));
+    expect([speaks("tea"), speaks("milk")]).toEqual([false, true]);
+    become(
+      openOf(
+        [
+          { htlcs, settled: paid },
+          { htlcs: [out(1n, "bread")], settled: paid },
+        ],
+        [],
+      ),
+    );
+    expect(speaks("bread")).toBe(true);
+  });
+
+  test("asks anew for what changed, and not for what stayed as it was", () => {
+    const { become, total, asked } = asking();
+    const first = { htlcs: [out(5n)], settled: [] };
+    become(openOf([first], []));
+    expect([total(1n), asked()]).toEqual([1n, [keyOf("tea")]]);
+    become(openOf([first, { htlcs: [out(5n, "milk")], settled: [] }], []));
+    expect([total(1n), asked()]).toEqual([2n, [keyOf("milk")]]);
+    become(openOf([first], []));
+    expect([total(1n), asked()]).toEqual([1n, []]);
+  });
+
+  test("counts a share once, however small and however often it is asked for", () => {
+    const { become, total, touch } = asking();
+    become(openOf([{ htlcs: [out(5n)] }], []));
+    for (const each of [1n, 1n, 0n, 3n]) {
+      touch();
+      expect(total(each)).toBe(each);
+    }
+  });
+});
+
 describe("square", () => {
   const said = (one: Variant, key: string) => settledBy(one).get(key) ?? { in: 0n, out: 0n };
 
   test("takes from every live commitment what it counts for the node: nothing is lost, nothing counted twice", () => {
     let counted = 0;
-    fc.assert(
+    steady(
       fc.property(live, (channel) => {
         const before = channel as Live;
         const { live: after, certain } = square(before);

@@ -28,6 +28,7 @@ import { readable } from "../frozen/example.ts";
 import { approvalStates, channelStates, nodeState, paymentStates } from "../frozen/records.ts";
 import { add, htlcOf } from "../scripted/channel.ts";
 import { evenTerms, scene } from "../scripted/scene.ts";
+import { steady } from "../steady.ts";
 import { arbitraryOf, damaged } from "./arbitrary.ts";
 
 interface Frozen {
@@ -201,7 +202,7 @@ describe("a record", () => {
       }
     };
     const good = packChannel(channelStates.open as ChannelState);
-    fc.assert(
+    steady(
       fc.property(fc.oneof(damaged(good), fc.uint8Array({ maxLength: 400 })), (bytes) => {
         tried(unpackChannel, packChannel as never, bytes);
         tried(unpackNode, packNode as never, bytes);
@@ -218,7 +219,7 @@ describe("a record", () => {
       ),
     ] as const;
     for (const [good, unpack, pack] of records)
-      fc.assert(
+      steady(
         fc.property(damaged(good), (bytes) => tried(unpack, pack as never, bytes)),
         { numRuns: 100 },
       );

@@ -5,6 +5,7 @@ import { closeOf, closingOf } from "../scripted/close.ts";
 import { peer } from "../scripted/peer.ts";
 import { play, Tape } from "../scripted/play.ts";
 import { curve, rig } from "../scripted/road.ts";
+import { steady } from "../steady.ts";
 
 const bob = peer("bob", curve);
 const numbers = fc.noBias(fc.array(fc.nat({ max: 0xffff }), { minLength: 200, maxLength: 500, size: "max" }));
@@ -12,7 +13,7 @@ const numbers = fc.noBias(fc.array(fc.nat({ max: 0xffff }), { minLength: 200, ma
 describe("an honest channel", () => {
   test("meets no refusal, whatever it does and however often it repeats itself", async () => {
     const seen = { updates: 0, htlcs: 0, settled: 0, lagging: 0 };
-    await fc.assert(
+    await steady(
       fc.asyncProperty(numbers, async (tape) => {
         const { rig: signer, duplex, met } = await play(await rig(), { tape: new Tape(tape), peer: bob });
         expect(met).toEqual([]);
@@ -47,7 +48,7 @@ describe("an honest channel", () => {
 
   test("closes in as many rounds as it takes, once nothing is in flight", async () => {
     let rounds = 0;
-    await fc.assert(
+    await steady(
       fc.asyncProperty(numbers, fc.array(fc.nat({ max: 2_000 }), { maxLength: 6 }), async (tape, fees) => {
         const {
           rig: signer,
@@ -79,7 +80,7 @@ describe("an honest channel", () => {
 
   test("is closed by force with every commitment that is live", async () => {
     let both = 0;
-    await fc.assert(
+    await steady(
       fc.asyncProperty(numbers, async (tape) => {
         const {
           rig: signer,

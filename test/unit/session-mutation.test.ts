@@ -12,6 +12,7 @@ import { mutate } from "../scripted/mutate.ts";
 import { peer } from "../scripted/peer.ts";
 import { play, Tape } from "../scripted/play.ts";
 import { curve, rig } from "../scripted/road.ts";
+import { steady } from "../steady.ts";
 
 const bob = peer("bob", curve);
 const numbers = fc.noBias(fc.array(fc.nat({ max: 0xffff }), { minLength: 250, maxLength: 500, size: "max" }));
@@ -50,7 +51,7 @@ const means = (a: Commitment, b: Commitment): boolean =>
 describe("a request with one thing changed", () => {
   test("is refused or malformed, and changes nothing; or it takes nothing from us", async () => {
     const seen = { reply: 0, refusal: 0, malformed: 0, fault: 0 };
-    await fc.assert(
+    await steady(
       fc.asyncProperty(numbers, numbers, async (tape, changes) => {
         const hostile = new Tape(changes);
         const before = async (

@@ -13,11 +13,13 @@ import { packOnchain, packView, unpackOnchain, unpackView } from "./records.ts";
 import { type Checkpoint, startAt } from "./start.ts";
 import type { ChainView } from "./view.ts";
 
-/** The host shows blocks, and is believed in nothing that they do not prove. */
+/** Whoever shows blocks, host or source, is believed in nothing that they do not prove. */
 export interface ChainSettings {
   readonly checkpoint?: Checkpoint;
   /** The weaker mode: the host may show blocks in part, and what it leaves out is not missed. */
   readonly inPart?: boolean;
+  /** The signer has a source of its own: hosts' blocks are not looked at. */
+  readonly own?: boolean;
   /** Of a signet, and of no other network. */
   readonly challenge?: Script;
 }

@@ -59,7 +59,7 @@ const covered = (blocks: readonly KnownBlock[], index: number): KnownBlock[] => 
     const unproven =
       before !== undefined
         ? unprovenAfter(before, { at: block.at, coverage })
-        : i === index && block.unproven === block.at.height
+        : i === index
           ? height(Math.max(0, block.at.height - 1))
           : block.unproven;
     now.push({ ...block, coverage, unproven });

@@ -16,19 +16,22 @@ export interface Flow {
 
 const nothing: Flow = { out: 0n, in: 0n, settledIn: 0n };
 
-/** Which received HTLCs count: those that expire late enough for us to claim them after what they cover. */
-export interface Cover {
-  readonly earliest: number;
+interface Outgoing {
   /** Of what is out, the HTLCs that expire then or later; all where it is left out. */
   readonly offeredFrom?: number;
   /** False: only what is on its way, either way, and nothing that settled. */
   readonly settled?: boolean;
 }
 
-const settledInOf = (variant: Variant, hash: string, { settled }: Cover): bigint =>
+/** Which received HTLCs count: those that expire late enough for us to claim them after what they cover. */
+export interface Cover extends Outgoing {
+  readonly earliest: number;
+}
+
+const settledInOf = (variant: Variant, hash: string, { settled }: Outgoing): bigint =>
   settled === false ? 0n : (settledBy(variant).get(hash)?.in ?? 0n);
 
-const outOf = (variant: Variant, hash: string, { offeredFrom = 0, settled }: Cover): bigint =>
+const outOf = (variant: Variant, hash: string, { offeredFrom = 0, settled }: Outgoing): bigint =>
   lineOf(variant, hash).offeredFrom(offeredFrom) +
   (settled === false ? 0n : (settledBy(variant).get(hash)?.out ?? 0n));
 
@@ -41,13 +44,20 @@ const least = (values: readonly bigint[]): bigint => {
   return result ?? 0n;
 };
 
+/** The most that any live commitment says is out, on its way or for good. */
+export const mostOut = (live: Live, hash: string, cover: Outgoing = {}): bigint =>
+  variantsOf(live).reduce((most, variant) => max(most, outOf(variant, hash, cover)), 0n);
+
+/** The least that any says is ours for good. */
+export const leastSettledIn = (live: Live, hash: string, cover: Outgoing = {}): bigint =>
+  least(variantsOf(live).map((variant) => settledInOf(variant, hash, cover)));
+
 /** `counts`: whether what this channel received may cover anything at all. */
-export const flowOf = (live: Live, hash: string, cover: Cover, counts: boolean): Flow => {
-  const variants = variantsOf(live);
-  const settledIn = least(variants.map((variant) => settledInOf(variant, hash, cover)));
+const flowOf = (live: Live, hash: string, cover: Cover, counts: boolean): Flow => {
+  const settledIn = leastSettledIn(live, hash, cover);
   return {
-    out: variants.reduce((most, variant) => max(most, outOf(variant, hash, cover)), 0n),
-    in: counts ? least(variants.map((variant) => inOf(variant, hash, cover))) : settledIn,
+    out: mostOut(live, hash, cover),
+    in: counts ? least(variantsOf(live).map((variant) => inOf(variant, hash, cover))) : settledIn,
     settledIn,
   };
 };

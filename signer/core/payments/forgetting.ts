@@ -4,21 +4,24 @@ import { fromHex } from "../../../protocol/bytes.ts";
 import { type ChannelId, paymentHash } from "../../../protocol/units.ts";
 import { freshPayment, type Live, type Payment } from "../state.ts";
 import type { Change, View } from "../step.ts";
-import { flowOf } from "./flow.ts";
+import { leastSettledIn, mostOut } from "./flow.ts";
 import { linesOf, settledBy, variantsOf } from "./lines.ts";
 import { close } from "./square.ts";
 
-/** `live` is what remained of it. What is still open in that can't be claimed any more by anybody that we know of. */
-export const afterForgetting = (view: View, id: ChannelId, live: Live): Pick<Change, "node" | "payments"> => {
+/** `left` is what remained of it. What is still open in that can't be claimed any more by anybody that we know of. */
+export const afterForgetting = (
+  view: View,
+  id: ChannelId,
+  before: Live,
+  left: Live,
+): Pick<Change, "node" | "payments"> => {
   const hashes = new Set(
-    [live, view.channels.get(id)]
-      .flatMap((one) => (one !== undefined && "setup" in one ? variantsOf(one) : []))
-      .flatMap((variant) => [...linesOf(variant).keys(), ...settledBy(variant).keys()]),
+    variantsOf(before).flatMap((variant) => [...linesOf(variant).keys(), ...settledBy(variant).keys()]),
   );
   const payments = new Map<string, Payment | undefined>();
   let { node } = view;
   for (const key of hashes) {
-    const { out, settledIn } = flowOf(live, key, { earliest: 0 }, true);
+    const [out, settledIn] = [mostOut(left, key), leastSettledIn(left, key)];
     const known = view.payments.get(key) ?? freshPayment(paymentHash(fromHex(key)));
     const payment = {
       ...known,
@@ -30,7 +33,7 @@ export const afterForgetting = (view: View, id: ChannelId, live: Live): Pick<Cha
       if (out > 0n || settledIn > 0n) payments.set(key, payment);
       continue;
     }
-    if (out === 0n && settledIn === 0n && !view.payments.has(key)) continue;
+    if (out === 0n && !view.payments.has(key)) continue;
     const [kept, charged] = close(payment, node, view.now);
     node = charged;
     payments.set(key, kept);

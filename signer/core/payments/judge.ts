@@ -75,9 +75,9 @@ export const sumsOf = (scene: Scene, hash: string, payment: Payment | undefined,
   const squared = payment?.settledIn ?? 0n;
   let short = out - open.in - squared;
   if (how.delta) {
-    const soonest = how.fresh ? (scene.view.outlook.height ?? 0) : 0;
+    const soonest = how.fresh ? scene.view.outlook.height : undefined;
     for (const offeredFrom of expiriesOf(channels, hash)) {
-      const earliest = Math.max(offeredFrom, soonest) + policy.minForwardDelta;
+      const earliest = Math.max(offeredFrom, soonest ?? offeredFrom) + policy.minForwardDelta;
       const all = sumOf(channels, hash, { earliest, offeredFrom });
       const onTheWay = sumOf(channels, hash, { earliest, offeredFrom, settled: false });
       // What settled uses up what settled in and what was approved, or an incoming one that may be claimed at once.
@@ -115,13 +115,12 @@ export const exposureOf = (scene: Scene, hash: string): bigint => {
 };
 
 /** Of all other hashes as they stand, and of these as they would. */
-const exposure = (scene: Scene, changed: readonly string[]): bigint => {
-  const { view, id } = scene;
-  const now = liveIn(view.channel);
-  const standing = { ...scene, next: now ?? scene.next };
-  let sum = view.ledger.total((hash) => (now === undefined ? 0n : exposureOf(standing, hash)));
+const exposure = (scene: Scene, before: Live, changed: readonly string[]): bigint => {
+  const { view } = scene;
+  const standing = { ...scene, next: before };
+  let sum = view.ledger.total((hash) => exposureOf(standing, hash));
   for (const hash of changed) {
-    if (view.ledger.channelsOf(hash).size > 0) sum -= exposureOf({ ...standing, id }, hash);
+    if (view.ledger.channelsOf(hash).size > 0) sum -= exposureOf(standing, hash);
     sum += exposureOf(scene, hash);
   }
   return sum + spent(view.node.windows.lost, view.now);
@@ -180,10 +179,9 @@ export const judgePayments = (scene: Scene, { before, variant }: Step): Refusal 
   const { view, settings } = scene;
   const added = rising(before, variant);
   const dropped = falling(scene, { before, variant }, added);
-  if (added.length === 0 && dropped.length === 0) return undefined;
   let exposed: bigint | undefined;
   const exposedNow = (): bigint => {
-    exposed ??= exposure(scene, [...added, ...dropped]);
+    exposed ??= exposure(scene, before, [...added, ...dropped]);
     return exposed;
   };
   for (const hash of added) {

@@ -26,8 +26,12 @@ const made = new WeakMap<object, { readonly trimmed: Content["trimmed"]; readonl
 /** A stranger may send hundreds of one hash: each question about them is a search, not a walk. */
 const sumsFrom = (htlcs: readonly Htlc[]): ((expiry: number) => bigint) => {
   const sorted = htlcs.toSorted((a, b) => b.expiry - a.expiry);
-  const sums = [0n];
-  for (const { amount } of sorted) sums.push((sums.at(-1) ?? 0n) + amount);
+  let sum = 0n;
+  const sums = [sum];
+  for (const { amount } of sorted) {
+    sum += amount;
+    sums.push(sum);
+  }
   return (expiry) => {
     let [low, high] = [0, sorted.length];
     while (low < high) {

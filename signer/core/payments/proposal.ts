@@ -122,7 +122,7 @@ export const proofOf = (curve: Curve, proposed: Proposed, network: Network): Pro
   if (proposed.kind !== "rebalance" && proposed.amount === 0n) throw new Malformed("amount", "pays nothing");
   if (isKnown(proof.amount) && proof.amount !== proposed.amount)
     throw new Malformed("amount", `the invoice asks for ${proof.amount}`);
-  if (proof.signed && isKnown(proposed.payee) && isKnown(proof.payee) && !equal(proposed.payee, proof.payee))
+  if (isKnown(proposed.payee) && isKnown(proof.payee) && !equal(proposed.payee, proof.payee))
     throw invalid("the payee is not the one of the invoice");
   return proof;
 };

@@ -47,7 +47,7 @@ export const takenAtLeast = (
   offers: readonly Htlc[],
   paid: Removals["paid"],
 ): readonly Htlc[] => {
-  if (!isKnown(paid) || paid.size === 0) return [];
+  if (!isKnown(paid)) return [];
   const others = new Set(offers.map(({ hash }) => toHex(hash)));
   const least = new Map<string, Htlc>();
   for (const htlc of received) {
@@ -71,15 +71,16 @@ interface Item {
 
 /** Every way in which they can have ended that adds up to what our balance says: for each item whether it is ours. */
 const endingsOf = (items: readonly Item[], { low, high }: Interval): readonly (readonly boolean[])[] => {
-  const open = items.flatMap(({ ours }, at) => (ours === undefined ? [at] : []));
-  if (open.length > maxTried) return [];
-  const endings: (readonly boolean[])[] = [];
-  for (let bits = 0; bits < 1 << open.length; bits++) {
-    const ending = items.map(({ ours }, at) => ours ?? (bits & (1 << open.indexOf(at))) !== 0);
-    const sum = items.reduce((all, { htlc }, at) => (ending[at] === true ? all + htlc.amount : all), 0n);
-    if (low <= sum && sum <= high) endings.push(ending);
+  if (items.filter(({ ours }) => ours === undefined).length > maxTried) return [];
+  let endings: readonly (readonly boolean[])[] = [[]];
+  for (const { ours } of items) {
+    const either = ours === undefined ? [false, true] : [ours];
+    endings = either.flatMap((one) => endings.map((ending) => [...ending, one]));
   }
-  return endings;
+  return endings.filter((ending) => {
+    const sum = items.reduce((all, { htlc }, at) => (ending[at] === true ? all + htlc.amount : all), 0n);
+    return low <= sum && sum <= high;
+  });
 };
 
 /** Of each hash the most that any ending lets out, and the least that it brings in. */
@@ -93,11 +94,17 @@ const worstOf = (items: readonly Item[], endings: readonly (readonly boolean[])[
     })
     .reduce(worst);
 
+/** Hashes, in hexadecimal, of which there are several. */
+const repeated = (htlcs: readonly Htlc[]): ReadonlySet<string> => {
+  const [once, again] = [new Set<string>(), new Set<string>()];
+  for (const { hash } of htlcs) (once.has(toHex(hash)) ? again : once).add(toHex(hash));
+  return again;
+};
+
 /** As far as preimages tell: of several of one hash some may have failed beside those that were paid. */
 const toldOf = ({ offers, received, kept }: Removals, paid: ReadonlySet<string>): readonly Item[] => {
-  const times = new Map<string, number>();
-  for (const { hash } of [...offers, ...received]) times.set(toHex(hash), (times.get(toHex(hash)) ?? 0) + 1);
-  const isOpen = ({ hash }: Htlc): boolean => paid.has(toHex(hash)) && (times.get(toHex(hash)) ?? 0) > 1;
+  const several = repeated([...offers, ...received]);
+  const isOpen = ({ hash }: Htlc): boolean => paid.has(toHex(hash)) && several.has(toHex(hash));
   const isPaid = ({ hash }: Htlc): boolean => paid.has(toHex(hash));
   return [
     ...offers.map((htlc) => ({ htlc, way: "out" as const, ours: isOpen(htlc) ? undefined : !isPaid(htlc) })),

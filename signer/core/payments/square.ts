@@ -131,12 +131,16 @@ export const afterRevocation = (
   };
 };
 
-/** Payments that nothing is on its way for, and whose time is over: what they reserved is free again. */
-export const expired = (view: View, most: number): Change => {
+/**
+ * Payments that nothing is on its way for, and whose time is over: what they reserved is free again. `but`: the hash,
+ * in hexadecimal, of one that is approved anew in the same step, which gives back what it had reserved itself.
+ */
+export const expired = (view: View, most: number, but?: string): Change => {
   const payments = new Map<string, undefined>();
   let { sent } = view.node.windows;
   for (const [key, { hash, intent, issued, settledOut }] of view.payments) {
     if (payments.size >= most) break;
+    if (key === but) continue;
     const until = Math.max(isKnown(intent) ? intent.until : 0, isKnown(issued) ? issued.until : 0);
     // A payee may still claim what was sent just before; and a settled one must not be paid again meanwhile.
     if (until + day > view.now || view.ledger.channelsOf(toHex(hash)).size > 0) continue;

@@ -119,13 +119,12 @@ export const mistakeBehind = (blueprint: Blueprint, found: Uint8Array): RuleName
 
 /** Whose output a script is, where a transaction has it too often or not at all. */
 export const sideOf = (
-  { terms: { keys, delay, type }, owner }: Blueprint,
+  { terms: { keys, type }, owner }: Blueprint,
   script: Uint8Array,
 ): { readonly side: Side; readonly anchor: boolean } => {
   const other: Side = owner === "holder" ? "counterparty" : "holder";
   const is = (candidate: Script): boolean => equal(candidate, script);
   if (is(p2wsh(anchorScript(keys.broadcasterFunding)))) return { side: owner, anchor: true };
   if (is(p2wsh(anchorScript(keys.countersignatoryFunding)))) return { side: other, anchor: true };
-  if (is(p2wsh(delayedScript({ keys, delay })))) return { side: owner, anchor: false };
   return { side: is(toRemoteOutput(type, keys.countersignatoryPayment)) ? other : owner, anchor: false };
 };

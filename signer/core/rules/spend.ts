@@ -13,6 +13,7 @@ import type { Policy } from "../policy.ts";
 import { type Facts, type Rule, refuse } from "../rule.ts";
 import type { ChannelInput } from "../spend/inputs.ts";
 import { claimsIn, feeIn, isJustice, othersOf, type Spending, type Sums } from "../spend/sums.ts";
+import { given } from "../step.ts";
 import { type RuleName, rule, textOf } from "./table.ts";
 
 export interface SpendView extends Spending {
@@ -81,7 +82,7 @@ export const misfitRefusal = (view: SpendView): Refusal | undefined => {
     const name = of === "htlc" && misfit === "other" ? mistakeIn(input, output, curve) : names[of][misfit];
     const facts: Facts = {
       ...{ input: index, version: tx.version, locktime: tx.locktime },
-      sequence: tx.inputs[index]?.sequence ?? 0,
+      sequence: given(tx.inputs[index], "input").sequence,
       ...(output === undefined ? {} : { value: output.value, script: output.script }),
     };
     return refuse(textOf(name), facts);

@@ -1,7 +1,7 @@
 /** What of one channel can be claimed: its live commitments rebuilt, its revealed secrets, its plans. */
 
 import type { TxOutput } from "../../../protocol/bitcoin/tx.ts";
-import type { ChannelClaim, ClaimPlan } from "../../../protocol/bolt/claim.ts";
+import type { ChannelClaim, ChannelPlan } from "../../../protocol/bolt/claim.ts";
 import { lookup } from "../../../protocol/bolt/shachain.ts";
 import { claimPlanner } from "../../../protocol/bolt/spend.ts";
 import { commitmentWeight } from "../../../protocol/bolt/weight.ts";
@@ -36,7 +36,7 @@ export interface ChannelClaims {
   originOf(txid: Txid): Origin | undefined;
   /** Of a commitment that the counterparty has revoked. */
   revealed(number: CommitmentNumber): RevocationSecret | undefined;
-  plan(claim: ChannelClaim): ClaimPlan;
+  plan(claim: ChannelClaim): ChannelPlan;
 }
 
 const originIn = (

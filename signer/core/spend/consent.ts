@@ -5,6 +5,7 @@ import * as codec from "../../../protocol/codec.ts";
 import { outpoint, sat, txid } from "../../../protocol/operations/fields.ts";
 import { script as asScript, type Outpoint } from "../../../protocol/units.ts";
 import { type Asked, approvedFor, ask, bind, type Question } from "../approvals.ts";
+import { max, min } from "../balance.ts";
 import { keyOf } from "../outpoints.ts";
 import type { Facts } from "../rule.ts";
 import { conflictsOf, type OnchainView, outpointsOf } from "../rules/onchain.ts";
@@ -45,11 +46,7 @@ const shownOf = (outputs: readonly OtherOutput[], conflicts: readonly Outpoint[]
 
 /** In millisatoshi, of what may be made up by a host. */
 const most = 2_100_000_000_000_000_000n;
-const amountOf = (leaving: bigint): bigint => {
-  const amount = leaving * 1000n;
-  if (amount < 0n) return 0n;
-  return amount > most ? most : amount;
-};
+const amountOf = (leaving: bigint): bigint => max(0n, min(most, leaving * 1000n));
 
 export type Consent = Asked | { readonly is: "agreed"; readonly change: Change };
 
@@ -87,5 +84,5 @@ export const consentTo = (subject: OnchainView): Consent => {
     if (!codec.isKnown(bound)) return { is: "agreed", change: bind(approval, first) };
     if (inputs.some((one) => keyOf(one) === keyOf(bound))) return { is: "agreed", change: {} };
   }
-  return refused({ ...ask(view, questionOf(times - 1), rule, facts).refusal });
+  return refused(ask(view, questionOf(times - 1), rule, facts).refusal);
 };

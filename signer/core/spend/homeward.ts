@@ -27,9 +27,7 @@ import {
   type Sat,
   sat,
 } from "../../../protocol/units.ts";
-import type { Costs } from "../outpoints.ts";
 import type { SpendKey } from "../ports.ts";
-import { outpointsOf } from "../rules/onchain.ts";
 import type { Live } from "../state.ts";
 import { given, type Known, liveOf, type Needs, type Settings, type View } from "../step.ts";
 import { judgeSpend } from "../steps/spend.ts";
@@ -64,11 +62,19 @@ export interface Draft extends Omit<Homeward, "txid" | "tx"> {
   witness(signature: Uint8Array): Witness;
 }
 
-/** `depth` is what its sequence asks for (BIP 68), `since` the height of what it spends. */
-export const timeOf = (tx: Tx, depth: number, since: Height | undefined): Pick<Homeward, "from" | "wait"> =>
-  since === undefined
-    ? { from: height(tx.locktime), wait: delay(depth) }
-    : { from: height(Math.max(tx.locktime, since + depth - 1)), wait: delay(0) };
+/** From here on a sequence asks for no depth (BIP 68). */
+const noDepth = 2 ** 31;
+
+/** `since` is the height of what it spends. */
+export const timeOf = (
+  { inputs, locktime }: Tx,
+  since: Height | undefined,
+): Pick<Homeward, "from" | "wait"> => {
+  const depth = Math.max(...inputs.map(({ sequence }) => (sequence < noDepth ? sequence : 0)));
+  return since === undefined
+    ? { from: height(locktime), wait: delay(depth) }
+    : { from: height(Math.max(locktime, since + depth - 1)), wait: delay(0) };
+};
 
 export interface Coin {
   readonly what: string;
@@ -98,7 +104,8 @@ export interface Brought {
   readonly left: readonly string[];
   /** For the windows of a day. */
   readonly outpoints: readonly Outpoint[];
-  readonly costs: Costs;
+  /** In millisatoshi. */
+  readonly fees: bigint;
 }
 
 const silent = {
@@ -116,12 +123,12 @@ const sweepOf = ({ outpoint, value, claim }: Coin, { claims, feerate, live }: Ho
   const plan = claims.plan(claim);
   const { closingScript } = live.setup;
   // No height in it: asked again, it is the same transaction.
-  const arranged = arrange([plan], height(0));
+  const { sequences, locktime } = given(arrange([plan], height(0)), "arrangement");
   const pay = (to: Sat): Tx => ({
     version: 2,
-    inputs: [{ outpoint, sequence: given(arranged?.sequences[0], "sequence") }],
+    inputs: sequences.map((sequence) => ({ outpoint, sequence })),
     outputs: [{ value: to, script: closingScript }],
-    locktime: arranged?.locktime ?? 0,
+    locktime,
   });
   const left = value - feeOf(expectedWeight(pay(value), [plan]), feerate);
   return left < dustThreshold(closingScript) ? undefined : { plan, tx: pay(sat(left)) };
@@ -142,7 +149,7 @@ export const bringHome = (coins: readonly Coin[], home: Home): Brought | Refusal
   const drafts: Draft[] = [];
   const left: string[] = [];
   const outpoints: Outpoint[] = [];
-  let costs: Costs = { fees: 0n, sent: 0n };
+  let fees = 0n;
   for (const coin of coins) {
     const sweep = sweepOf(coin, home);
     if (sweep === undefined) {
@@ -152,15 +159,13 @@ export const bringHome = (coins: readonly Coin[], home: Home): Brought | Refusal
     const { plan, tx } = sweep;
     const subject = judgeSpend({ body: bodyOf(coin, tx, home), view, known, settings });
     if ("sentence" in subject) return subject;
-    const { key, timing } = plan;
-    if (key.base === "wallet") throw new Error("a claim on a channel with a key of the wallet");
     const digest = claimDigest({ tx, index: 0, plan }, [{ value: coin.value, script: plan.output }]);
-    outpoints.push(...outpointsOf(subject));
-    costs = { fees: costs.fees + subject.costs.fees, sent: costs.sent + subject.costs.sent };
+    outpoints.push(coin.outpoint);
+    fees += subject.costs.fees;
     drafts.push({
       ...{ what: `brings ${coin.what} to our wallet`, tx, after: coin.outpoint.txid },
-      ...timeOf(tx, timing.is === "open" ? (timing.wait ?? 0) : 0, coin.since),
-      key: { digest, channel, key },
+      ...timeOf(tx, coin.since),
+      key: { digest, channel, key: plan.key },
       witness: (signature) =>
         claimWitness(plan, {
           signature,
@@ -168,7 +173,7 @@ export const bringHome = (coins: readonly Coin[], home: Home): Brought | Refusal
         }),
     });
   }
-  return { drafts, left, outpoints, costs };
+  return { drafts, left, outpoints, fees };
 };
 
 export interface Told {

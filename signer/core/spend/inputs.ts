@@ -1,8 +1,7 @@
 /** From what a host says of an input to what the signer knows of it: by which right it is ours, its key, its value. */
 
-import { p2wpkh } from "../../../protocol/bitcoin/script.ts";
 import { decodeTx, type TxOutput, txidOf } from "../../../protocol/bitcoin/tx.ts";
-import type { ChannelClaim, ClaimPlan } from "../../../protocol/bolt/claim.ts";
+import type { ChannelClaim, ChannelPlan, ClaimPlan } from "../../../protocol/bolt/claim.ts";
 import { walletPlan } from "../../../protocol/bolt/spend.ts";
 import { equal } from "../../../protocol/bytes.ts";
 import { isKnown, type Maybe } from "../../../protocol/codec.ts";
@@ -19,6 +18,7 @@ import {
   type Point,
   type Sat,
   sat,
+  script,
 } from "../../../protocol/units.ts";
 import type { WalletKey } from "../ports.ts";
 import { type Facts, refuse } from "../rule.ts";
@@ -42,6 +42,7 @@ interface Common {
 export interface ChannelInput extends Common {
   readonly from: "channel";
   readonly kind: Exclude<InputKind, "wallet" | "foreign">;
+  readonly plan: ChannelPlan;
   readonly channel: ChannelId;
   readonly live: Live;
   /** Of the commitment that it stems from, where that is known. */
@@ -299,4 +300,5 @@ export const inputOf = (input: SpendInput, index: number, context: InputContext)
 export const spentBy = (input: Input): TxOutput | undefined =>
   input.from === "foreign" ? input.spent : { value: input.value, script: input.plan.output };
 
-export const nothingSpent: TxOutput = { value: sat(0n), script: p2wpkh(new Uint8Array(33) as Point) };
+/** In the place of an output of somebody else's that no digest commits to. */
+export const nothingSpent: TxOutput = { value: sat(0n), script: script(new Uint8Array(0)) };

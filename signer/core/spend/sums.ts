@@ -4,7 +4,7 @@ import { encodeTx, type Tx } from "../../../protocol/bitcoin/tx.ts";
 import { outputLength } from "../../../protocol/bitcoin/writer.ts";
 import { expectedWitnessWeight, feeOf } from "../../../protocol/bolt/weight.ts";
 import type { Feerate, Height, Sat } from "../../../protocol/units.ts";
-import { max } from "../balance.ts";
+import { total as amountOf, listOf, max, min } from "../balance.ts";
 import { inclusion } from "../chain/depths.ts";
 import type { Costs } from "../outpoints.ts";
 import type { Policy } from "../policy.ts";
@@ -82,18 +82,17 @@ const grown = (base: bigint, claims: readonly ChannelInput[], height: Height | u
     if (deadline === undefined) continue;
     const gone = urgency - Math.max(0, Math.min(urgency, deadline - height));
     const more = base + (base * BigInt((most - 1) * gone)) / BigInt(urgency);
-    const half = claim.value / 2n;
-    allowed = max(allowed, more < half ? more : half);
+    allowed = max(allowed, min(more, claim.value / 2n));
   }
   return allowed;
 };
 
 /** All that we could still call ours in the channel: fees may not come out of it. */
 const dueIn = ({ holder, counterparty }: Live): bigint =>
-  [...holder.variants, ...counterparty.variants].reduce((most, { balance, htlcs, trimmed }) => {
-    const pending = [...htlcs, ...(trimmed === "unknown" ? [] : trimmed)];
-    return max(most, balance.high + pending.reduce((sum, { amount }) => sum + amount, 0n));
-  }, 0n) / 1000n;
+  [...holder.variants, ...counterparty.variants].reduce<bigint>(
+    (most, variant) => max(most, (variant.balance.high + amountOf(listOf(variant))) / 1000n),
+    0n,
+  );
 
 export const isJustice = ({ kind }: OwnInput): boolean =>
   kind === "justiceToLocal" || kind === "justiceHtlc" || kind === "justiceSecondLevel";
@@ -176,10 +175,7 @@ export const paysOthers = ({ foreign, claimed, leaving, others, limits }: Sums):
   others > 0n && !(foreign && leaving <= (claimed > 0n ? 0n : limits.base));
 
 /** What we lose beyond what others' outputs are worth: the miners' by all that we know. */
-export const feeIn = (sums: Sums): bigint => {
-  const { leaving, others } = sums;
-  return others > 0n && !paysOthers(sums) ? leaving : leaving - others;
-};
+export const feeIn = (sums: Sums): bigint => (paysOthers(sums) ? sums.leaving - sums.others : sums.leaving);
 
 /**
  * In millisatoshi. What was claimed goes where the allowlist or a person says, as a mutual close does: no day's limit

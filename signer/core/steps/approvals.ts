@@ -106,7 +106,7 @@ export const decideApproval: Step<"decideApproval", undefined> = {
     if (approval.standing === (verdict === "approve" ? "approved" : "denied"))
       return { is: "told", reply: () => ({ standing: shownStanding(approval, view.now) }) };
     // What was approved lets HTLCs out for a while after its time: it can be taken back as long as it is known.
-    if (approval.until < view.now && (verdict === "approve" || approval.standing !== "approved"))
+    if (approval.until < view.now && approval.standing !== "approved")
       return no({ approval: id, expired: approval.until, now: view.now });
     return verdict === "approve" ? approving({ view, settings }, approval, by) : denying(view, approval, by);
   },

@@ -10,7 +10,7 @@ import type { Reply, Request } from "../../../protocol/operations/index.ts";
 import { type Outpoint, type Preimage, signature, toSat } from "../../../protocol/units.ts";
 import { broadcast } from "../advance.ts";
 import { type Close, type Output, standingOf } from "../chain/onchain.ts";
-import { afterSigning } from "../outpoints.ts";
+import { afterCosts } from "../outpoints.ts";
 import type { Signed } from "../ports.ts";
 import { refuse } from "../rule.ts";
 import { textOf } from "../rules/table.ts";
@@ -107,7 +107,7 @@ const stagesOf = (
       return { drafts: [], coins: [], left: [`${name}: received, and no preimage of it was given`] };
     const plan = claims.plan({ kind: "holderHtlc", point, feerate, htlc });
     const { timing, countersigned, value = toSat(htlc.amount), key } = plan;
-    if (timing.is !== "fixed" || countersigned === undefined || key.base === "wallet")
+    if (timing.is !== "fixed" || countersigned === undefined)
       throw new Error("an HTLC of ours that the counterparty need not sign");
     const second: Tx = {
       version: 2,
@@ -123,7 +123,7 @@ const stagesOf = (
     const draft: Draft = {
       what: `${isTimeout ? "takes back" : "claims"} the ${name}${bare}`,
       ...{ tx: second, after: txid, key: { digest, channel, key } },
-      ...timeOf(second, timing.sequence, close?.height),
+      ...timeOf(second, close?.height),
       witness: (signed) =>
         claimWitness(plan, {
           ...{ signature: signed, type, countersignature },
@@ -184,7 +184,7 @@ const afterTheirs = (turn: ExitTurn, live: Live, close: Close): Decision<"exit">
   const home = { node, channel, live, feerate, claims, view, settings, point };
   const brought = bringHome(theirs.coins, home);
   if ("sentence" in brought) return refused(brought);
-  const { drafts, outpoints, costs } = brought;
+  const { drafts, outpoints, fees } = brought;
   const left = [...ended, ...theirs.left, ...brought.left];
   const told = (signatures: readonly Uint8Array[]): Reply<"exit"> => ({
     commitment: unknown,
@@ -193,7 +193,7 @@ const afterTheirs = (turn: ExitTurn, live: Live, close: Close): Decision<"exit">
   if (drafts.length === 0) return { is: "told", reply: () => told([]) };
   return {
     is: "signed",
-    change: afterSigning(view, { inputs: outpoints, costs }) ?? {},
+    change: afterCosts(view, outpoints, { fees, sent: 0n }),
     job: { kind: "spend", inputs: drafts.map(({ key }) => key) },
     reply: (_, signed) => told((signed as Signed["spend"]).signatures),
   };
@@ -227,10 +227,10 @@ export const exit: Step<"exit", undefined> = {
     });
     if ("sentence" in brought) return refused(brought);
     const all = [...drafts, ...brought.drafts];
-    const costs = { ...brought.costs, fees: brought.costs.fees + fee * 1000n };
+    const costs = { fees: brought.fees + fee * 1000n, sent: 0n };
     const inputs = [live.setup.funding, ...brought.outpoints];
     const change: Change = {
-      ...afterSigning(view, { inputs, costs }),
+      ...afterCosts(view, inputs, costs),
       channel: { ...view.channel, ...live },
     };
     return {

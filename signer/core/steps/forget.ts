@@ -55,7 +55,7 @@ export const forget: Step<"forget", undefined> = {
     return {
       is: "kept",
       change: {
-        ...afterForgetting(view, channel, view.outlook.remaining(channel, live)),
+        ...afterForgetting(view, channel, live, view.outlook.remaining(channel, live)),
         ...gone,
         onchain: new Map([[channel, undefined]]),
       },

@@ -30,6 +30,7 @@ import {
 } from "./node.ts";
 import { check, hello, newChannel, points, setup } from "./opening.ts";
 import { checkPayment, proposePayment, withdrawPayment } from "./payment.ts";
+import { broadcast, chainFeed, chainSource } from "./publish.ts";
 import {
   revokeHolderCommitment,
   signHolderCommitment,
@@ -82,6 +83,7 @@ export const steps: { readonly [N in Decided]: Step<N, unknown> } = {
   chainDisconnect,
   chainWatches,
   heartbeat,
+  chainFeed,
   status,
   listApprovals,
   decideApproval,
@@ -89,4 +91,6 @@ export const steps: { readonly [N in Decided]: Step<N, unknown> } = {
   showPolicy,
   exit,
   justice,
+  broadcast,
+  chainSource,
 };

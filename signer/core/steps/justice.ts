@@ -3,7 +3,7 @@
 import type { RevocationSecret } from "../../../protocol/units.ts";
 import { breachOf } from "../chain/alarms.ts";
 import type { Output } from "../chain/onchain.ts";
-import { afterSigning } from "../outpoints.ts";
+import { afterCosts } from "../outpoints.ts";
 import type { Signed } from "../ports.ts";
 import { refuse } from "../rule.ts";
 import { textOf } from "../rules/table.ts";
@@ -67,12 +67,12 @@ export const justice: Step<"justice", undefined> = {
     });
     const brought = bringHome(coins, { node, channel, live, feerate, claims, view, settings, point });
     if ("sentence" in brought) return refused(brought);
-    const { drafts, outpoints, costs } = brought;
+    const { drafts, outpoints, fees } = brought;
     const all = [...left, ...brought.left];
     if (drafts.length === 0) return nothing(all.join("; ").slice(0, 256) || "nothing to punish is left");
     return {
       is: "signed",
-      change: afterSigning(view, { inputs: outpoints, costs }) ?? {},
+      change: afterCosts(view, outpoints, { fees, sent: 0n }),
       job: { kind: "spend", inputs: drafts.map(({ key }) => key) },
       reply: (_, signed) => toldHome({ drafts, left: all }, (signed as Signed["spend"]).signatures, view),
     };

@@ -50,7 +50,7 @@ const intentOf = (proposed: Proposed, proof: Proof, id: Uint8Array, now: number)
   feeLimit: proposed.feeLimit,
   payee: proof.payee,
   at: now,
-  until: isKnown(proof.expires) ? Math.min(now + day, Math.max(proof.expires, now)) : now + day,
+  until: isKnown(proof.expires) ? Math.min(now + day, proof.expires) : now + day,
 });
 
 /** What an intent has reserved of the window, as far as nothing of it went out. */
@@ -59,16 +59,11 @@ const reservedBy = (payment: Payment | undefined): bigint =>
     ? payment.intent.amount + payment.intent.feeLimit
     : 0n;
 
-const released = (node: NodeState, payment: Payment | undefined): NodeState =>
-  payment !== undefined && isKnown(payment.intent) && payment.settledOut === 0n
-    ? {
-        ...node,
-        windows: {
-          ...node.windows,
-          sent: giveBack(node.windows.sent, payment.intent.at, reservedBy(payment)),
-        },
-      }
-    : node;
+const released = (node: NodeState, payment: Payment | undefined): NodeState => {
+  if (payment === undefined || !isKnown(payment.intent)) return node;
+  const sent = giveBack(node.windows.sent, payment.intent.at, reservedBy(payment));
+  return { ...node, windows: { ...node.windows, sent } };
+};
 
 /** Of what is in the window still, what would be free again if this payment were not made. */
 const creditOf = (node: NodeState, payment: Payment | undefined, now: number): bigint =>
@@ -188,10 +183,10 @@ export const proposePayment: Step<"proposePayment", Proof> = {
     const reply = () => ({ standing, approval: id, until: BigInt(intent.until) });
     const key = toHex(id);
     const live = view.payments.get(toHex(body.hash))?.intent;
-    if (live !== undefined && isKnown(live) && live === intent) return { is: "told", reply };
+    if (live === intent) return { is: "told", reply };
     switch (standing) {
       case "approved": {
-        const swept = expired(view, 16);
+        const swept = expired(view, 16, toHex(body.hash));
         const base = swept.node === undefined ? view : { ...view, node: swept.node };
         const change = approve(base, body.hash, intent);
         return {

@@ -159,9 +159,7 @@ const jobOf = (subject: OnchainView, own: readonly OwnInput[]): Job & { readonly
     inputs: own.map((input, i): SpendKey => {
       const digest = given(digests[i], "digest");
       if (input.from === "wallet") return { digest, place: input.place };
-      const { key } = input.plan;
-      if (key.base === "wallet") throw new Error("a claim on a channel with a key of the wallet");
-      return { digest, channel: input.channel, key };
+      return { digest, channel: input.channel, key: input.plan.key };
     }),
   };
 };

@@ -1,6 +1,7 @@
 /** A chain that grows and is reorganised while it is shown. What was acknowledged of it is there after every kill. */
 
 import { encodeHeader, type Header } from "../../../protocol/bitcoin/header.ts";
+import { decodeTx } from "../../../protocol/bitcoin/tx.ts";
 import { equal, toHex } from "../../../protocol/bytes.ts";
 import { partLength } from "../../../protocol/operations/chain.ts";
 import type { Reply } from "../../../protocol/operations/index.ts";
@@ -22,9 +23,13 @@ export interface Chain {
   readonly from: number;
   /** The last few, so that some can be taken back. */
   readonly blocks: readonly At[];
+  /** What was published and may still be taken back; mined where it has a height. */
+  readonly pending: readonly { readonly raw: Uint8Array; readonly height?: Height }[];
 }
 
 const kept = 6;
+/** No branch is taken back that is longer. */
+const longest = 3;
 /** HTLCs of these tests expire above it. */
 const highest = 250;
 
@@ -38,9 +43,17 @@ const next = ({ from }: Chain, parent: At, tag: number, txs: readonly MadeTx[] =
   return mine(parentOf(parent), txs, { tag, header: { time } });
 };
 
+const isOpenAfter =
+  (parent: Pick<At, "height">) =>
+  ({ height }: Chain["pending"][number]): boolean =>
+    height === undefined || height > parent.height;
+
+/** The first block has all that is published and not in the blocks before. */
 const branch = (state: Chain, parent: At, length: number): readonly Block[] => {
+  const txs = state.pending.filter(isOpenAfter(parent)).map(({ raw }) => decodeTx(raw));
   const blocks: Block[] = [];
-  for (let i = 0; i < length; i++) blocks.push(next(state, blocks.at(-1) ?? parent, 1 + (state.round % 900)));
+  for (let i = 0; i < length; i++)
+    blocks.push(next(state, blocks.at(-1) ?? parent, 1 + (state.round % 900), i === 0 ? txs : []));
   return blocks;
 };
 
@@ -66,10 +79,11 @@ const planOf = (state: Chain): Plan => {
   if (round === 1) return { how: "proof", back: [], on: branch(state, tip, 1) };
   if (round === 2) return { how: "whole", back: [], on: branch(state, tip, 6) };
   const dice = random(`${label} ${round}`);
-  if (dice.int(12) === 0 && tip.height < highest)
+  const isBusy = state.pending.length > 0;
+  if (dice.int(12) === 0 && tip.height < highest && !isBusy)
     return { how: "parts", back: [], on: [next(state, tip, 1, [bulky(round)])] };
-  const grows = tip.height < highest && dice.int(3) === 0;
-  const depth = grows ? 0 : 1 + dice.int(3);
+  const grows = isBusy || (tip.height < highest && dice.int(3) === 0);
+  const depth = isBusy ? dice.int(1 + longest) : grows ? 0 : 1 + dice.int(longest);
   const parent = blocks.at(-1 - depth) as At;
   return {
     how: "whole",
@@ -108,11 +122,24 @@ const shows = (node: World["node"], { how, on }: Plan): readonly Move[] => {
 
 export const isFollowed = ({ round }: Chain): boolean => round > 2;
 
+/** What no branch can take back any more. */
+export const deepIn = ({ pending, blocks }: Chain): readonly Uint8Array[] => {
+  const tip = blocks.at(-1) as At;
+  return pending.flatMap(({ raw, height }) =>
+    height !== undefined && tip.height - height >= longest ? [raw] : [],
+  );
+};
+
+export const hears = (state: Chain, published: readonly Uint8Array[]): Chain => ({
+  ...state,
+  pending: published.map((raw) => state.pending.find((one) => equal(one.raw, raw)) ?? { raw }),
+});
+
 export const chain: Life<Chain> = {
   begin: (label) => {
     const { height, hash, header } = genesis;
     const from = Math.floor(Date.now() / 1000) - 3_600;
-    return { label, round: 0, from, blocks: [{ height, hash, header }] };
+    return { label, round: 0, from, blocks: [{ height, hash, header }], pending: [] };
   },
   moves: ({ node }, state) => {
     const plan = planOf(state);
@@ -133,6 +160,9 @@ export const chain: Life<Chain> = {
     const { back, on } = planOf(state);
     const stays = state.blocks.slice(0, state.blocks.length - back.length);
     const blocks = [...stays, ...on.map(({ height, hash, header }) => ({ height, hash, header }))];
-    return { ...state, round: state.round + 1, blocks: blocks.slice(-kept) };
+    const isOpen = isOpenAfter(stays.at(-1) as At);
+    const [{ height }] = on as readonly [Block];
+    const pending = state.pending.map((one) => (isOpen(one) ? { ...one, height } : one));
+    return { ...state, round: state.round + 1, blocks: blocks.slice(-kept), pending };
   },
 };

@@ -4,7 +4,7 @@ import { unknown } from "../../../protocol/codec.ts";
 import type { Htlc } from "../../../protocol/operations/fields.ts";
 import type { Request } from "../../../protocol/operations/index.ts";
 import { commitmentNumber, feerate, msat, type Script, sat } from "../../../protocol/units.ts";
-import { add, htlcOf, keysendOf, plainTerms, remove, withFeerate } from "../../scripted/channel.ts";
+import { add, htlcOf, plainTerms, remove, withFeerate } from "../../scripted/channel.ts";
 import { peerScript } from "../../scripted/close.ts";
 import { contentOf } from "../../scripted/content.ts";
 import { commitmentOf } from "../../scripted/peer.ts";
@@ -12,7 +12,6 @@ import { type Random, random } from "../../scripted/random.ts";
 import { curve } from "../../scripted/road.ts";
 import { published, spending, toWallet } from "../../scripted/spends.ts";
 import {
-  added,
   fateOf,
   type Held,
   heldAfter,
@@ -22,6 +21,7 @@ import {
   outgoingExpiry,
   pointOf,
   preimageFor,
+  proposals,
   requestsOf,
   same,
   want,
@@ -178,15 +178,6 @@ const begin = (label: string): Wander => {
   return { held, htlcCount: 0, tries: 1, another: false, rehearsed: false, rounds: 0 };
 };
 
-const proposals = (world: World, held: Held): readonly Move[] =>
-  added(held)
-    .filter(({ offeredBy }) => offeredBy === "holder")
-    .map((htlc) =>
-      move("proposePayment", keysendOf(world.node, htlc), ({ standing }) =>
-        standing === "approved" ? undefined : `a payment within the limits is ${standing}`,
-      ),
-    );
-
 const upToDate = (state: Wander, dice: Random): Wander => {
   const { held } = state;
   const { number, balances } = held;
@@ -223,9 +214,11 @@ export const wander: Life<Wander> = {
   moves: (world, state) => {
     const { held } = state;
     if (state.ending !== undefined) return ended(world, state);
-    const isNext = held.stage === "busy" && held.step === 0;
     const moves = heldMoves(world, held);
-    return [...(isNext ? proposals(world, held) : []), ...(isRehearsal(state) ? moves.slice(0, 1) : moves)];
+    if (isRehearsal(state)) return [...proposals(world, held), ...moves.slice(0, 1)];
+    // Where another content of the same number is good, the secret would leave for that one.
+    const waits = ({ request }: Move) => state.rehearsed && request.name === "revokeHolderCommitment";
+    return [...proposals(world, held), ...moves.map((one) => (waits(one) ? { ...one, waits: true } : one))];
   },
   after: (state, moves, answers) => {
     const { held, tries, rounds, ending } = state;

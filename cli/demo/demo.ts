@@ -1,0 +1,57 @@
+/** `countersign demo`: a Lightning node without keys, on this machine, in a minute. */
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { exitCodes } from "../exit.ts";
+import { toJson } from "../json.ts";
+import { play, type Tally } from "./scenario.ts";
+import { openTimeline } from "./timeline.ts";
+
+interface DemoOptions {
+  readonly json?: true;
+  readonly keep?: true;
+}
+
+const intro = `Three Lightning nodes on a chain of their own. Bob's machine holds no keys: a signer in another process does,
+and signs what its rules allow. Nothing leaves this machine, and no money is real.
+`;
+
+const run = async (options: DemoOptions): Promise<void> => {
+  const [json, keep] = [options.json === true, options.keep === true];
+  const directory = mkdtempSync(join(tmpdir(), "countersign-demo-"));
+  const write = (text: string): void => void process.stdout.write(text);
+  const timeline = openTimeline({ json, live: process.stdout.isTTY === true, write });
+  if (!json) write(`${intro}\n`);
+  let tally: Tally | undefined;
+  try {
+    tally = await play(timeline, directory);
+  } catch (error) {
+    // The step has told what was wrong.
+    if (!(error instanceof Error)) throw error;
+    process.exitCode = exitCodes.fault.code;
+    if (json) write(`${toJson({ ok: false, reason: error.message, seconds: timeline.seconds() })}\n`);
+  } finally {
+    if (!keep) rmSync(directory, { recursive: true, force: true });
+    else if (!json) write(`\nWhat the nodes and the signer wrote is in ${directory}\n`);
+  }
+  if (tally === undefined) return;
+  const { payments, refusals, crashes } = tally;
+  if (json) write(`${toJson({ ok: true, payments, refusals, crashes, seconds: timeline.seconds() })}\n`);
+  else
+    write(
+      `\nDone in ${timeline.seconds()} s: ${payments} payments, ${refusals} refusals, ${crashes} crash, each step checked.\n`,
+    );
+};
+
+export const registerDemo = (program: Command): void => {
+  program
+    .command("demo")
+    .description(
+      "a Lightning node without keys: payments, a theft refused, a crash, a breach punished, in a minute",
+    )
+    .option("--json", "print one JSON line a step, and a summary at the end")
+    .option("--keep", "leave the directory of the demo in place")
+    .action(run);
+};

@@ -1,0 +1,129 @@
+/**
+ * The signer as LDK's thread asks it. One stream in one order, owned by a thread of its own: an answer comes as a fresh
+ * task, or LDK's thread stands still for it, where LDK takes no "not yet".
+ */
+
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
+import {
+  type AnyReply,
+  type Name,
+  packRequest,
+  type Reply,
+  type Request,
+  unpackReply,
+} from "../../../protocol/operations/index.ts";
+import type { Outcome } from "../../../protocol/outcome.ts";
+import type { ClientState } from "../../client.ts";
+import { Unanswered } from "../../failures.ts";
+import { type Answer, type Asked, bell, type Start, type Told } from "./thread-messages.ts";
+
+export interface SignerLine {
+  /** In the order of asking. Rejects with `Unanswered` once the line is closed; else it waits for as long as it takes. */
+  ask<N extends Name>(name: N, body: Request<N>): Promise<Outcome<N>>;
+  /** The same, and nothing else happens in this thread before the answer. */
+  wait<N extends Name>(name: N, body: Request<N>): Outcome<N>;
+  close(): Promise<void>;
+}
+
+export interface LineOptions {
+  /** The copy of the signer's `host` folder. */
+  readonly bundle: string;
+  /** While this thread stands still for an answer nothing is told here: `watch` is for another thread. */
+  readonly onState?: (state: ClientState) => void;
+  readonly watch?: MessagePort;
+}
+
+/** Milliseconds between two looks whether the other thread is still there. */
+const patience = 1_000;
+/** Looks in which it did nothing at all. */
+const mostStill = 60;
+
+const outcomeOf = <N extends Name>(answer: Answer): Outcome<N> =>
+  answer.is === "reply"
+    ? { is: "reply", reply: (unpackReply(answer.packed) as AnyReply).body as Reply<N> }
+    : (answer as Outcome<N>);
+
+export const openLine = ({ bundle, onState = () => {}, watch }: LineOptions): SignerLine => {
+  const shared = new SharedArrayBuffer(4 * Int32Array.BYTES_PER_ELEMENT);
+  const words = new Int32Array(shared);
+  const { port1: blocking, port2 } = new MessageChannel();
+  const start: Start = { bundle, shared, blocking: port2, ...(watch === undefined ? {} : { watch }) };
+  const url = new URL(import.meta.url.replace(/line(\.[jt]s)$/, "thread$1"));
+  const worker = new Worker(url, {
+    workerData: start,
+    transferList: [port2, ...(watch === undefined ? [] : [watch])],
+    name: "signer-line",
+  });
+  // A node that is idle may end; whoever asks holds the process for as long as the answer takes.
+  worker.unref();
+  const pending = new Map<
+    number,
+    { readonly resolve: (outcome: Outcome<Name>) => void; readonly reject: (error: unknown) => void }
+  >();
+  let next = 1;
+  let closed: Error | undefined;
+
+  const end = (error: Error): void => {
+    closed ??= error;
+    for (const { reject } of pending.values()) reject(closed);
+    pending.clear();
+  };
+  worker.on("message", (told: Told) => {
+    if (told.is === "state") return onState(told.state);
+    const asked = pending.get(told.id);
+    pending.delete(told.id);
+    if (pending.size === 0) worker.unref();
+    asked?.resolve(outcomeOf(told.answer));
+  });
+  worker.on("error", (error) =>
+    end(new Unanswered(`the signer's thread ended: ${(error as Error).message}`)),
+  );
+  worker.on("exit", () => end(new Unanswered("the signer's thread ended")));
+
+  const post = <N extends Name>(name: N, body: Request<N>, how: Asked["how"]): number => {
+    if (closed !== undefined) throw closed;
+    const id = next++;
+    worker.postMessage({ id, how, packed: packRequest(name, body) } satisfies Asked);
+    return id;
+  };
+
+  return {
+    ask: (name, body) => {
+      const { promise, resolve, reject } = Promise.withResolvers<Outcome<Name>>();
+      try {
+        pending.set(post(name, body, "message"), { resolve, reject });
+        worker.ref();
+      } catch (error) {
+        reject(error);
+      }
+      return promise as Promise<Outcome<typeof name>>;
+    },
+    wait: (name, body) => {
+      post(name, body, "bell");
+      let still = 0;
+      let beat = Atomics.load(words, bell.beats);
+      for (;;) {
+        const rung = Atomics.load(words, bell.rung);
+        const found = receiveMessageOnPort(blocking) as { message: Answer } | undefined;
+        if (found !== undefined) return outcomeOf(found.message);
+        if (Atomics.load(words, bell.gone) === 1) throw new Unanswered("the signer's thread ended");
+        Atomics.wait(words, bell.rung, rung, patience);
+        const now = Atomics.load(words, bell.beats);
+        still = now === beat ? still + 1 : 0;
+        beat = now;
+        if (still > mostStill) throw new Unanswered("the signer's thread does nothing any more");
+      }
+    },
+    close: async () => {
+      end(new Unanswered("the line was closed"));
+      worker.postMessage({ id: 0, how: "close", packed: new Uint8Array(0) } satisfies Asked);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      worker.ref();
+      worker.once("exit", () => resolve());
+      const late = setTimeout(() => void worker.terminate(), patience);
+      await promise;
+      clearTimeout(late);
+      blocking.close();
+    },
+  };
+};

@@ -1,0 +1,199 @@
+/**
+ * Shows a session the blocks of the signer's own source, on the road that a host's would take: what the source says is
+ * proved or refused there. Nothing that it says is taken on trust, and nothing that it hides is missed for long.
+ */
+
+import type { Connected, Disconnected, Follower, Observer } from "../../chain/observer.ts";
+import type { ChainSource, Tip } from "../../chain/source.ts";
+import { equal } from "../../protocol/bytes.ts";
+import { maxHeaders, partLength } from "../../protocol/operations/chain.ts";
+import type { Name, Reply } from "../../protocol/operations/index.ts";
+import type { Outcome } from "../../protocol/outcome.ts";
+import { type Height, height } from "../../protocol/units.ts";
+import type { Log } from "../log.ts";
+import { type Ask, reasonOf } from "./asking.ts";
+import { patience } from "./patience.ts";
+
+export interface FeederParts {
+  readonly ask: Ask;
+  readonly source: Pick<ChainSource, "name" | "tip" | "hashAt" | "header" | "block">;
+  readonly observer: Pick<Observer, "follow">;
+  /** No channel was ever set up: nothing can be hidden in the blocks so far, and their headers are enough. */
+  readonly isFresh: () => boolean;
+  readonly connected: (block: Connected) => void;
+  readonly disconnected: (block: Pick<Disconnected, "height">) => void;
+  readonly log: Log;
+  /** After the source has shown what is no chain, or nothing. */
+  readonly retryMs?: number;
+  readonly patienceMs?: number;
+}
+
+export interface Feeder {
+  /** Undefined while blocks are shown, or there are none to be shown. */
+  trouble(): string | undefined;
+  close(): Promise<void>;
+}
+
+class Unshown extends Error {
+  override readonly name = "Unshown";
+}
+
+/** Requests to a source at a time. */
+const abreast = 16;
+
+export const openFeeder = (parts: FeederParts): Feeder => {
+  const { ask, source, observer, log, retryMs = 30_000, patienceMs = 60_000 } = parts;
+  let at: Tip | undefined;
+  let trouble: string | undefined;
+  const { wait, stop } = patience(patienceMs);
+  const { promise: stopped, resolve: stopAll } = Promise.withResolvers<void>();
+  let closed = false;
+
+  const must = <N extends Name>(outcome: Outcome<N>): Reply<N> => {
+    if (outcome.is === "reply") return outcome.reply;
+    throw new Unshown(`what it shows is not the chain: ${reasonOf(outcome)}`);
+  };
+
+  /** The source may have gone on along another branch while the signer was off. */
+  const leaveFork = async (tip: Tip): Promise<Tip> => {
+    const there = await wait(source.hashAt(tip.height));
+    // It is behind us, and may catch up.
+    if (there === undefined || equal(there, tip.hash) || closed) return tip;
+    log.write({ event: "block-taken-back", height: tip.height });
+    const before = must(await ask("chainDisconnect", { hash: tip.hash }));
+    parts.disconnected(tip);
+    return leaveFork(before);
+  };
+
+  const headerAt = async (at: Height): Promise<Uint8Array> => {
+    const hash = await wait(source.hashAt(at));
+    if (hash === undefined) throw new Unshown(`no block at height ${at}, which is below its tip`);
+    return wait(source.header(hash));
+  };
+
+  const headersFrom = async (first: number, count: number): Promise<readonly Uint8Array[]> => {
+    const all: Uint8Array[] = [];
+    while (all.length < count && !closed) {
+      const heights = Array.from({ length: Math.min(abreast, count - all.length) }, (_, i) =>
+        height(first + all.length + i),
+      );
+      all.push(...(await Promise.all(heights.map(headerAt))));
+    }
+    return all;
+  };
+
+  /** Up to the block before the source's last: that one is shown whole, like all after it. */
+  const passHeaders = async (from: Tip): Promise<Tip> => {
+    let tip = from;
+    const last = (await wait(source.tip())).height - 1;
+    while (tip.height < last && !closed) {
+      const headers = await headersFrom(tip.height + 1, Math.min(maxHeaders, last - tip.height));
+      const outcome = await ask("chainHeaders", { headers });
+      // Whole blocks were shown before, and nothing less does from there on.
+      if (outcome.is === "refusal" && outcome.refusal.facts.some(({ value }) => value === "coverage")) break;
+      tip = must(outcome);
+    }
+    return tip;
+  };
+
+  const begin = async (): Promise<Tip> => {
+    const { followed, wholeSince, ...told } = must(await ask("chainTip", {}));
+    if (!followed) throw new Unshown("no chain is followed");
+    const tip = await leaveFork(told);
+    return wholeSince > told.height && parts.isFresh() ? passHeaders(tip) : tip;
+  };
+
+  const show = async ({ hash, block }: Pick<Connected, "hash" | "block">): Promise<Tip> => {
+    const count = Math.max(1, Math.ceil(block.length / partLength));
+    const part = (index: number): Uint8Array => block.subarray(index * partLength, (index + 1) * partLength);
+    for (let index = 0; index < count - 1; index++)
+      must(await ask("chainPart", { hash, index, bytes: part(index) }));
+    return must(await ask("chainConnect", { hash, parts: count - 1, bytes: part(count - 1) }));
+  };
+
+  /** A block may have been damaged on its way, and kept by the observer since. */
+  const showAnew = async (shown: Connected): Promise<Connected> => {
+    try {
+      at = await show(shown);
+      return shown;
+    } catch {
+      const block = await wait(source.block(shown.hash));
+      at = await show({ hash: shown.hash, block });
+      return { ...shown, block };
+    }
+  };
+
+  /** Until the session refuses what is shown, or the signer stops. */
+  const follow = async (): Promise<void> => {
+    const failed = Promise.withResolvers<never>();
+    failed.promise.catch(() => {});
+    let broken = false;
+    const guarded = async (action: () => Promise<void>): Promise<void> => {
+      if (broken || closed) throw new Unshown("not followed any more");
+      try {
+        await action();
+        trouble = undefined;
+      } catch (error) {
+        broken = true;
+        failed.reject(error);
+        throw error;
+      }
+    };
+    const follower: Follower = {
+      at: () => at as Tip,
+      connected: (block) =>
+        guarded(async () => {
+          parts.connected(await showAnew(block));
+        }),
+      disconnected: (block) =>
+        guarded(async () => {
+          at = must(await ask("chainDisconnect", { hash: block.hash }));
+          log.write({ event: "block-taken-back", height: block.height });
+          parts.disconnected(block);
+        }),
+    };
+    const following = observer.follow(follower);
+    void following.caughtUp().then(
+      (tip) => log.write({ event: "chain-followed", source: source.name, height: tip.height }),
+      () => {},
+    );
+    try {
+      trouble = undefined;
+      await Promise.race([failed.promise, stopped]);
+    } finally {
+      await following.stop();
+    }
+  };
+
+  const pause = async (): Promise<void> => {
+    let timer: NodeJS.Timeout | undefined;
+    const over = new Promise<void>((done) => {
+      timer = setTimeout(done, retryMs);
+    });
+    await Promise.race([over, stopped]);
+    clearTimeout(timer);
+  };
+
+  const run = async (): Promise<void> => {
+    while (!closed) {
+      try {
+        at = await begin();
+        await follow();
+      } catch (error) {
+        trouble = error instanceof Error ? error.message : "it failed";
+        await pause();
+      }
+    }
+  };
+  const running = run();
+
+  return {
+    trouble: () => trouble,
+    close: async () => {
+      closed = true;
+      stop();
+      stopAll();
+      await running;
+    },
+  };
+};

@@ -1,0 +1,199 @@
+/**
+ * What punishes a breach, and brings home what is ours of a channel that has ended, is published by the signer itself:
+ * at the start, with each block until a block has it, and with a fee that grows as the deadline comes. It never ends a
+ * channel: a commitment of ours is published when a person hands it in, and at no other time.
+ */
+
+import type { Published } from "../../chain/source.ts";
+import { toHex } from "../../protocol/bytes.ts";
+import { sha256 } from "../../protocol/hash.ts";
+import type { Feerate, Height, Preimage } from "../../protocol/units.ts";
+import type { Ended, Ends, Open } from "../core/chain/ends.ts";
+import type { Log } from "../log.ts";
+import type { Ask } from "./asking.ts";
+import { type Built, type Claim, rebuilt, type Wanted } from "./claims.ts";
+import { calmRate, rateOf, targetOf } from "./feerates.ts";
+import { type HeldTx, openHeld } from "./held.ts";
+import { patience } from "./patience.ts";
+import { openSending } from "./sending.ts";
+
+export interface PublisherParts {
+  readonly ask: Ask;
+  readonly ends: () => Ends;
+  readonly publish: (transactions: readonly Uint8Array[]) => Promise<Published>;
+  /** To confirm within so many blocks. */
+  readonly feerate: (blocks: number) => Promise<Feerate | undefined>;
+  /** Of the policy. */
+  readonly maxFeerate: Feerate;
+  readonly log: Log;
+  /** Until the next try after the source failed; a block comes first, as a rule. */
+  readonly retryMs?: number;
+  /** For one answer of the source. */
+  readonly patienceMs?: number;
+}
+
+export interface Publisher {
+  /** Something has changed, or may have: returns at once. */
+  wake(): void;
+  connected(height: Height, block: Uint8Array): void;
+  disconnected(height: Height): void;
+  /** Of a person: tried now, and again with each block. Throws what the source throws. */
+  broadcast(transactions: readonly HeldTx[]): Promise<readonly Published[]>;
+  /** Of received HTLCs, as a person gave them; remembered until the signer stops. */
+  learn(preimages: readonly Preimage[]): void;
+  /** What was published and no block has yet. */
+  unconfirmed(): number;
+  /** Why the last round did not come to its end. */
+  trouble(): string | undefined;
+  /** No round is under way, or waits. */
+  isIdle(): boolean;
+  close(): Promise<void>;
+}
+
+/** Enough for every HTLC of some channels; a person who gives more has a file of them. */
+const maxPreimages = 10_000;
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : "it failed");
+
+export const openPublisher = (parts: PublisherParts): Publisher => {
+  const { ask, ends, log, maxFeerate, publish, retryMs = 30_000, patienceMs = 60_000 } = parts;
+  const patient = patience(patienceMs);
+  const sending = openSending({ publish, log, patience: patient });
+  const held = openHeld();
+  /** By channel and urgency. */
+  const built = new Map<string, Built>();
+  /** By hash. */
+  const learnt = new Map<string, Preimage>();
+  let trouble: string | undefined;
+  let running: Promise<void> | undefined;
+  let again = false;
+  /** Blocks, so far. */
+  let takenBack = 0;
+  let closed = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  const estimated = async (blocks: number): Promise<Feerate | undefined> => {
+    try {
+      return await patient.wait(parts.feerate(blocks));
+    } catch {
+      return undefined;
+    }
+  };
+
+  const ratesOf = async (
+    { open }: Ended,
+    tip: Height,
+  ): Promise<{ readonly calm: Feerate; readonly urgent: Feerate }> => {
+    const estimate = async (of: readonly Open[]): Promise<Feerate> =>
+      calmRate(await estimated(Math.min(...of.map((one) => targetOf(one, tip)))), maxFeerate);
+    const pressing = open.filter(({ until }) => until !== undefined);
+    const calm = await estimate(open.map((one) => ({ ...one, until: undefined })));
+    if (pressing.length === 0) return { calm, urgent: calm };
+    const base = await estimate(pressing);
+    const due = pressing.map((one) => rateOf(one, tip, base, maxFeerate));
+    return { calm, urgent: due.reduce((most, one) => (one > most ? one : most), base) };
+  };
+
+  const claimsFor = async (name: string, wanted: Wanted): Promise<readonly Claim[]> => {
+    const before = takenBack;
+    const { built: now, trouble: why } = await rebuilt(ask, wanted, built.get(name));
+    // It may be of a chain that was never whole: the close was gone when the step looked, and is back at its height.
+    if (before === takenBack) built.set(name, now);
+    else built.delete(name);
+    const { channel } = wanted.ended;
+    if (sending.isNews(name, why ?? "") && why !== undefined)
+      log.write({ event: "claims-refused", channel, reason: why });
+    return [...now.claims.values()];
+  };
+
+  const tend = async (ended: Ended, tip: Height, known: ReadonlyMap<string, Preimage>): Promise<void> => {
+    const rates = await ratesOf(ended, tip);
+    for (const urgency of ["urgent", "calm"] as const) {
+      const name = `${ended.channel} ${urgency}`;
+      const open = ended.open.filter(({ until }) => (until !== undefined) === (urgency === "urgent"));
+      if (open.length === 0) {
+        built.delete(name);
+        continue;
+      }
+      const preimages = open.flatMap(({ hash }) => known.get(hash === undefined ? "" : toHex(hash)) ?? []);
+      const wanted = { ended, open, feerate: rates[urgency], calm: rates.calm, preimages };
+      for (const claim of await claimsFor(name, wanted))
+        if (claim.from <= tip && !closed) await sending.attempt({ channel: ended.channel, ...claim });
+    }
+  };
+
+  const round = async (): Promise<void> => {
+    const { height, channels, preimages } = ends();
+    const names = new Set(channels.flatMap(({ channel }) => [`${channel} urgent`, `${channel} calm`]));
+    for (const name of built.keys()) if (!names.has(name)) built.delete(name);
+    sending.begin();
+    const known = new Map([...preimages.map(hashed), ...learnt]);
+    if (height !== undefined)
+      // Those whose deadline is next, first: a slow source must not cost the one for the other.
+      for (const ended of channels.toSorted((a, b) => firstOf(a) - firstOf(b)))
+        if (!closed) await tend(ended, height, known);
+    for (const { name: txid, tx } of held.waiting())
+      if (!closed) await sending.attempt({ channel: undefined, txid, what: "was handed in", tx });
+  };
+
+  const run = async (): Promise<void> => {
+    while (again && !closed) {
+      again = false;
+      try {
+        await round();
+        trouble = sending.trouble();
+      } catch (error) {
+        trouble = messageOf(error);
+      }
+      if (trouble === undefined || closed) continue;
+      log.write({ event: "publish-failed", reason: trouble });
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        wake();
+      }, retryMs);
+    }
+    running = undefined;
+  };
+
+  const wake = (): void => {
+    if (closed) return;
+    again = true;
+    running ??= run();
+  };
+
+  return {
+    wake,
+    connected: held.connected,
+    disconnected: (height) => {
+      takenBack++;
+      built.clear();
+      held.disconnected(height);
+    },
+    broadcast: async (transactions) => {
+      const results: Published[] = [];
+      for (const { name: txid, tx, ...rest } of transactions) {
+        const result = await sending.send({ channel: undefined, txid, what: "was handed in", tx });
+        results.push(result);
+        if (result.is !== "refused") held.add({ name: txid, tx, ...rest });
+      }
+      return results;
+    },
+    learn: (preimages) => {
+      for (const one of preimages) if (learnt.size < maxPreimages) learnt.set(...hashed(one));
+    },
+    unconfirmed: sending.unconfirmed,
+    trouble: () => trouble,
+    isIdle: () => running === undefined,
+    close: async () => {
+      closed = true;
+      clearTimeout(timer);
+      patient.stop();
+      await running;
+    },
+  };
+};
+
+const firstOf = ({ open }: Ended): number =>
+  open.reduce((least, { until }) => Math.min(least, until ?? 2 ** 32), 2 ** 33);
+
+const hashed = (one: Preimage): readonly [string, Preimage] => [toHex(sha256(one)), one];

@@ -1,0 +1,94 @@
+/** Channels whose end the chain has, and what of each somebody has still to take for us. */
+
+import {
+  type ChannelId,
+  type Height,
+  height,
+  type Outpoint,
+  type PaymentHash,
+  type Preimage,
+} from "../../../protocol/units.ts";
+import type { ChannelState, Live } from "../state.ts";
+import { liveOf } from "../step.ts";
+import type { ChainState } from "./book.ts";
+import { inclusion } from "./depths.ts";
+import { type Output, type Standing, standingOf } from "./onchain.ts";
+import { heightOf } from "./view.ts";
+
+export interface Open {
+  readonly outpoint: Outpoint;
+  /** From here on it can be taken by us, or almost. */
+  readonly since: Height;
+  /** From here on somebody else may take it. Undefined: nobody may. */
+  readonly until: Height | undefined;
+  /** Of a received HTLC, which takes a preimage. */
+  readonly hash?: PaymentHash;
+}
+
+export interface Ended {
+  readonly channel: ChannelId;
+  readonly is: Standing["is"];
+  readonly txid: Uint8Array;
+  /** Not spent by any block. */
+  readonly open: readonly Open[];
+}
+
+export interface Ends {
+  /** Undefined: no chain is followed, and nothing is known. */
+  readonly height: Height | undefined;
+  readonly channels: readonly Ended[];
+  /** Shown by the chain, in whatever channel. */
+  readonly preimages: readonly Preimage[];
+}
+
+const later = (from: Height, blocks: number): Height => height(from + blocks);
+
+const openOf = ({ outpoint, role, height: since }: Output, is: Standing["is"], live: Live): Open[] => {
+  const whenever: Open = { outpoint, since, until: undefined };
+  const { terms } = live.setup;
+  switch (role.is) {
+    case "unlisted":
+      return [];
+    case "remote":
+      return is === "holder" ? [] : [whenever];
+    case "delayed":
+    case "second":
+      if (is === "revoked") return [{ outpoint, since, until: later(since, terms.holder.toSelfDelay) }];
+      return is === "holder"
+        ? [{ outpoint, since: later(since, terms.counterparty.toSelfDelay), until: undefined }]
+        : [];
+    case "htlc": {
+      // Through its second stage it can still be punished; but each stage costs another fee.
+      if (is === "revoked") return [{ outpoint, since, until: later(since, inclusion) }];
+      const { offeredBy, expiry } = role.htlc;
+      if (offeredBy === "counterparty") return [{ outpoint, since, until: expiry, hash: role.htlc.hash }];
+      const due = height(Math.max(since, expiry));
+      return [{ outpoint, since: due, until: later(due, inclusion) }];
+    }
+  }
+};
+
+const endedOf = (channel: ChannelId, state: ChannelState, { onchain }: ChainState): Ended[] => {
+  const live = liveOf(state);
+  const close = onchain.get(channel)?.close;
+  if (live === undefined || close === undefined) return [];
+  const { is } = standingOf(close, live);
+  const open = close.outputs.flatMap((output) =>
+    output.spent === undefined ? openOf(output, is, live) : [],
+  );
+  return open.length === 0 ? [] : [{ channel, is, txid: close.txid, open }];
+};
+
+/** Empty where no chain is followed: what was known of one may be long past. */
+export const endsIn = (channels: ReadonlyMap<ChannelId, ChannelState>, chain: ChainState): Ends => {
+  if (chain.view === undefined) return { height: undefined, channels: [], preimages: [] };
+  const spends = [...chain.onchain.values()].flatMap(({ close }) => close?.outputs ?? []);
+  return {
+    height: heightOf(chain.view),
+    channels: [...chain.onchain.keys()].flatMap((id) => {
+      const state = channels.get(id);
+      return state === undefined ? [] : endedOf(id, state, chain);
+    }),
+    preimages: spends.flatMap(({ spent }) => (spent?.way.is === "preimage" ? [spent.way.preimage] : [])),
+  };
+};

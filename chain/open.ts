@@ -15,34 +15,46 @@ const address = z
     return url === null || url.username + url.password + url.search + url.hash === "";
   }, "no user, password or query belongs here: it would be shown and logged");
 
-const bitcoindSettings = z
-  .strictObject({
-    kind: z.literal("bitcoind"),
-    url: address.describe("Of its JSON-RPC."),
-    cookie: z.string().min(1).optional().describe("The file that it writes with each start."),
-    user: z.string().min(1).optional().describe("Of rpcauth, instead of a cookie."),
-    passwordFile: z
-      .string()
-      .min(1)
-      .optional()
-      .describe("The user's password, in a file that nobody else may read."),
-    rest: z.boolean().optional().describe("Whether it runs with -rest=1: then blocks come quicker."),
-  })
-  .refine(
-    ({ user, passwordFile }) => (user === undefined) === (passwordFile === undefined),
-    "user and passwordFile belong together",
-  )
-  .refine(
-    ({ cookie, user }) => (cookie === undefined) !== (user === undefined),
-    "either cookie, or user and passwordFile",
-  );
-
-const esploraSettings = z.strictObject({
-  kind: z.literal("esplora"),
-  url: address.describe("Of its HTTP interface, with its path; it learns what is asked for."),
+export const bitcoindTable = z.strictObject({
+  url: address.describe("Of its JSON-RPC."),
+  cookie: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("The file that it writes with each start; whoever runs this must be able to read it."),
+  user: z.string().min(1).optional().describe("Of rpcauth, instead of a cookie."),
+  passwordFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("The user's password: in a file that nobody else may read."),
+  rest: z.boolean().optional().describe("Whether it runs with -rest=1: then blocks come quicker."),
 });
 
-export const sourceSettings = z.discriminatedUnion("kind", [bitcoindSettings, esploraSettings]);
+export const esploraTable = z.strictObject({
+  url: address.describe(
+    "Of its HTTP interface, such as https://blockstream.info/api; it learns what is asked for.",
+  ),
+});
+
+type BitcoindTable = Readonly<z.infer<typeof bitcoindTable>>;
+
+/** What is wrong with how it lets itself be known to the source, in people's words. */
+export const credentialsFault = ({ cookie, user, passwordFile }: BitcoindTable): string | undefined => {
+  if ((user === undefined) !== (passwordFile === undefined)) return "user and passwordFile belong together";
+  if ((cookie === undefined) === (user === undefined)) return "either cookie, or user and passwordFile";
+  return undefined;
+};
+
+export const sourceSettings = z
+  .discriminatedUnion("kind", [
+    bitcoindTable.extend({ kind: z.literal("bitcoind") }),
+    esploraTable.extend({ kind: z.literal("esplora") }),
+  ])
+  .superRefine((settings, context) => {
+    const fault = settings.kind === "bitcoind" ? credentialsFault(settings) : undefined;
+    if (fault !== undefined) context.addIssue({ code: "custom", message: fault });
+  });
 export type SourceSettings = Readonly<z.infer<typeof sourceSettings>>;
 
 const mostPassword = 1_000;
@@ -67,20 +79,25 @@ const passwordIn = async (path: string): Promise<Secret> => {
   }
 };
 
-const credentialsOf = async (settings: z.infer<typeof bitcoindSettings>): Promise<Credentials> => {
-  const { cookie, user, passwordFile } = settings;
+const credentialsOf = async (
+  { cookie, user, passwordFile }: BitcoindTable,
+  password: (path: string) => Promise<Secret>,
+): Promise<Credentials> => {
   if (cookie !== undefined) return { cookie };
   if (user !== undefined && passwordFile !== undefined)
-    return { user, password: await passwordIn(passwordFile) };
+    return { user, password: await password(passwordFile) };
   throw new Error("bitcoind is asked without credentials");
 };
 
-/** It need not answer yet. */
-export const openSource = async (settings: SourceSettings): Promise<ChainSource> => {
+/** It need not answer yet. `password`: how a file with a secret is read, where there are stricter ways. */
+export const openSource = async (
+  settings: SourceSettings,
+  password: (path: string) => Promise<Secret> = passwordIn,
+): Promise<ChainSource> => {
   switch (settings.kind) {
     case "bitcoind": {
       const { url, rest } = settings;
-      const credentials = await credentialsOf(settings);
+      const credentials = await credentialsOf(settings, password);
       return bitcoind({ url, credentials, ...(rest === undefined ? {} : { rest }) });
     }
     case "esplora":

@@ -1,6 +1,7 @@
 /** The `[chain]` table of the configuration: whether blocks are followed, who shows them, and from where on. */
 
 import { z } from "zod";
+import { bitcoindTable, credentialsFault, esploraTable, type SourceSettings } from "../chain/open.ts";
 import { defaultChallenge } from "../protocol/bitcoin/signet.ts";
 import { fromHex } from "../protocol/bytes.ts";
 import { Malformed } from "../protocol/malformed.ts";
@@ -8,36 +9,6 @@ import type { Network } from "../protocol/operations/fields.ts";
 import { height, script } from "../protocol/units.ts";
 import type { ChainSettings } from "./core/chain/book.ts";
 import { startAt } from "./core/chain/start.ts";
-
-const address = z
-  .url({ protocol: /^https?$/, error: "not an address: http://host:port or https://host" })
-  .refine((text) => {
-    const url = URL.parse(text);
-    // What is no address at all has been told already.
-    return url === null || url.username + url.password + url.search + url.hash === "";
-  }, "no user, password or query belongs here: it would be shown and logged");
-
-export const bitcoindTable = z.strictObject({
-  url: address.describe("Of its JSON-RPC."),
-  cookie: z
-    .string()
-    .min(1)
-    .optional()
-    .describe("The file that it writes with each start; the signer's user must be able to read it."),
-  user: z.string().min(1).optional().describe("Of rpcauth, instead of a cookie."),
-  passwordFile: z
-    .string()
-    .min(1)
-    .optional()
-    .describe("The user's password: in a file that nobody else may read."),
-  rest: z.boolean().optional().describe("Whether it runs with -rest=1: then blocks come quicker."),
-});
-
-export const esploraTable = z.strictObject({
-  url: address.describe(
-    "Of its HTTP interface, such as https://blockstream.info/api; it learns what is asked for.",
-  ),
-});
 
 export const chainTable = z.strictObject({
   source: z
@@ -72,13 +43,8 @@ export type ChainTable = Readonly<z.infer<typeof chainTable>>;
 const refuseAt = (key: string, message: string, input: unknown): z.ZodError =>
   new z.ZodError([{ code: "custom", path: [key], message, input }]);
 
-/** Of a source of the signer's own; its paths are as the file has them. */
-export type OwnSettings =
-  | ({ readonly kind: "bitcoind" } & Readonly<z.infer<typeof bitcoindTable>>)
-  | ({ readonly kind: "esplora" } & Readonly<z.infer<typeof esploraTable>>);
-
 /** Exactly one of them, with `source = "own"` and with nothing else. */
-export const ownOf = (table: ChainTable = {}): OwnSettings | undefined => {
+export const ownOf = (table: ChainTable = {}): SourceSettings | undefined => {
   const { source, bitcoind, esplora } = table;
   const named = bitcoind === undefined ? "esplora" : "bitcoind";
   if (source !== "own") {
@@ -89,11 +55,8 @@ export const ownOf = (table: ChainTable = {}): OwnSettings | undefined => {
     throw refuseAt("source", "own needs one of [chain.bitcoind] and [chain.esplora]", source);
   if (esplora !== undefined) return { kind: "esplora", ...esplora };
   if (bitcoind === undefined) return undefined;
-  const { cookie, user, passwordFile } = bitcoind;
-  if ((user === undefined) !== (passwordFile === undefined))
-    throw refuseAt("bitcoind", "user and passwordFile belong together", user);
-  if ((cookie === undefined) === (user === undefined))
-    throw refuseAt("bitcoind", "either cookie, or user and passwordFile", cookie);
+  const fault = credentialsFault(bitcoind);
+  if (fault !== undefined) throw refuseAt("bitcoind", fault, bitcoind.cookie ?? bitcoind.user);
   return { kind: "bitcoind", ...bitcoind };
 };
 

@@ -3,9 +3,10 @@
 import { dirname, resolve } from "node:path";
 import { stringify } from "smol-toml";
 import { z } from "zod";
+import { bitcoindTable, esploraTable, type SourceSettings } from "../chain/open.ts";
 import type { Network, Tier } from "../protocol/operations/fields.ts";
 import type { TcpAddress } from "../protocol/wire/address.ts";
-import { bitcoindTable, chainOf, chainTable, esploraTable, type OwnSettings, ownOf } from "./chain-config.ts";
+import { chainOf, chainTable, ownOf } from "./chain-config.ts";
 import type { ChainSettings } from "./core/chain/book.ts";
 import { type Policy, policyTable, readPolicy } from "./core/policy.ts";
 import { maxNodeIndex } from "./keys/native.ts";
@@ -113,7 +114,7 @@ export const chainSettingsOf = ({ network, chain }: Config, file: string): Chain
   telling(chainTable, `${file}, [chain]`, () => chainOf(network, chain));
 
 /** Undefined: blocks come from the host, or from nowhere. Its paths are resolved. */
-export const ownSourceOf = ({ chain }: Config, file: string): OwnSettings | undefined => {
+export const ownSourceOf = ({ chain }: Config, file: string): SourceSettings | undefined => {
   const own = telling(chainTable, `${file}, [chain]`, () => ownOf(chain));
   if (own?.kind !== "bitcoind") return own;
   const from = (relative: string): string => resolve(dirname(file), relative);

@@ -15,18 +15,3 @@ export const asking =
     const request = { name, body: { node: session.node, ...body } } as unknown as AnyRequest;
     return (await session.respond(request, internalAsker)) as Outcome<N>;
   };
-
-/** For logs and for people: what came instead of a reply. */
-export const reasonOf = (outcome: Exclude<Outcome<Name>, { is: "reply" }>): string => {
-  switch (outcome.is) {
-    case "refusal": {
-      const { rule, facts } = outcome.refusal;
-      const told = facts.map(({ name, value }) => `${name} ${value}`).join(", ");
-      return told === "" ? rule : `${rule}: ${told}`;
-    }
-    case "malformed":
-      return `${outcome.malformed.path}: ${outcome.malformed.reason}`;
-    case "fault":
-      return `the signer has a fault: ${outcome.fault.sentence}`;
-  }
-};

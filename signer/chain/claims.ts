@@ -1,5 +1,6 @@
 /** Of one channel that has ended: transactions that take what is ours, built by the steps that a person would ask. */
 
+import { reasonOf } from "../../chain/feeder.ts";
 import { decodeTx, txidOf } from "../../protocol/bitcoin/tx.ts";
 import { reversed, toHex } from "../../protocol/bytes.ts";
 import { unknown } from "../../protocol/codec.ts";
@@ -7,7 +8,7 @@ import type { Homeward } from "../../protocol/operations/admin.ts";
 import { type Feerate, type Height, type Preimage, txid } from "../../protocol/units.ts";
 import type { Ended, Open } from "../core/chain/ends.ts";
 import { keyOf } from "../core/outpoints.ts";
-import { type Ask, reasonOf } from "./asking.ts";
+import type { Ask } from "./asking.ts";
 import { isWorthMore } from "./feerates.ts";
 
 export interface Claim {

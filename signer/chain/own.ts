@@ -1,5 +1,6 @@
 /** A chain source of the signer's own: it feeds every node's session, publishes for it, and tells a person how it goes. */
 
+import { openFeeder } from "../../chain/feeder.ts";
 import type { Observer } from "../../chain/observer.ts";
 import { type ChainSource, type Published, SourceError } from "../../chain/source.ts";
 import { toHex } from "../../protocol/bytes.ts";
@@ -11,7 +12,6 @@ import type { Feerate } from "../../protocol/units.ts";
 import type { Session } from "../core/session.ts";
 import type { Log } from "../log.ts";
 import { asking } from "./asking.ts";
-import { openFeeder } from "./feeder.ts";
 import { type HeldTx, heldOf } from "./held.ts";
 import { openPublisher, type Publisher } from "./publisher.ts";
 
@@ -78,7 +78,13 @@ export const openOwnChain = (parts: OwnChainParts): OwnChain => {
       feerate: (blocks) => observer.feerate(blocks),
     });
     const feeder = openFeeder({
-      ...{ ask, source, observer, log, ...pace },
+      ...{ ask, source, observer },
+      ...(retryMs === undefined ? {} : { retry: { firstMs: retryMs, mostMs: retryMs } }),
+      ...(patienceMs === undefined ? {} : { patienceMs }),
+      told: ({ is, height }) => {
+        if (is === "followed") log.write({ event: "chain-followed", source: source.name, height });
+        else log.write({ event: "block-taken-back", height });
+      },
       isFresh: () => session.channels() === 0,
       connected: ({ height, block }) => {
         publisher.connected(height, block);

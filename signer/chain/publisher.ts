@@ -14,7 +14,7 @@ import type { Ask } from "./asking.ts";
 import { type Built, type Claim, rebuilt, type Wanted } from "./claims.ts";
 import { calmRate, rateOf, targetOf } from "./feerates.ts";
 import { type HeldTx, openHeld } from "./held.ts";
-import { patience } from "./patience.ts";
+import { patience } from "../../chain/patience.ts";
 import { openSending } from "./sending.ts";
 
 export interface PublisherParts {

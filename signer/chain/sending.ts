@@ -3,7 +3,7 @@
 import type { Published } from "../../chain/source.ts";
 import type { ChannelId } from "../../protocol/units.ts";
 import type { Log } from "../log.ts";
-import type { Patience } from "./patience.ts";
+import type { Patience } from "../../chain/patience.ts";
 
 export interface Sent {
   /** Undefined: a person handed it in. */

@@ -1,12 +1,9 @@
 /** The chain source that the configuration names, opened; it need not answer yet. */
 
-import { bitcoind, type Credentials } from "../../chain/bitcoind.ts";
-import { esplora } from "../../chain/esplora.ts";
 import { observe } from "../../chain/observe.ts";
-import type { ChainSource } from "../../chain/source.ts";
+import { openSource } from "../../chain/open.ts";
 import { Secret } from "../../protocol/secret.ts";
 import type { OwnSource } from "../chain/own.ts";
-import type { OwnSettings } from "../chain-config.ts";
 import { type Config, ownSourceOf } from "../config.ts";
 import type { Log } from "../log.ts";
 import { readPrivate } from "../private-file.ts";
@@ -16,7 +13,7 @@ import { SetupError } from "../setup-error.ts";
 const everyMs = { regtest: 500, other: 5_000 };
 
 /** Without the end of its line. */
-const passwordIn = (path: string): Secret => {
+const passwordIn = async (path: string): Promise<Secret> => {
   const bytes = readPrivate(path);
   const end = bytes.findLastIndex((byte) => byte !== 0x0a && byte !== 0x0d) + 1;
   const password = new Secret(bytes.slice(0, end));
@@ -25,32 +22,15 @@ const passwordIn = (path: string): Secret => {
   return password;
 };
 
-const credentialsOf = (
-  { cookie, user, passwordFile }: Extract<OwnSettings, { kind: "bitcoind" }>,
-  file: string,
-): Credentials => {
-  if (cookie !== undefined) return { cookie };
-  if (user !== undefined && passwordFile !== undefined) return { user, password: passwordIn(passwordFile) };
-  throw new SetupError("invalid", `${file}: [chain.bitcoind] has no credentials`);
-};
-
-const opened = (settings: OwnSettings, file: string): ChainSource => {
-  switch (settings.kind) {
-    case "bitcoind": {
-      const { url, rest } = settings;
-      const credentials = credentialsOf(settings, file);
-      return bitcoind({ url, credentials, ...(rest === undefined ? {} : { rest }) });
-    }
-    case "esplora":
-      return esplora({ url: settings.url });
-  }
-};
-
 /** Undefined: blocks come from the host, or from nowhere. */
-export const openOwnSource = (config: Config, file: string, log: Log): OwnSource | undefined => {
+export const openOwnSource = async (
+  config: Config,
+  file: string,
+  log: Log,
+): Promise<OwnSource | undefined> => {
   const settings = ownSourceOf(config, file);
   if (settings === undefined) return undefined;
-  const source = opened(settings, file);
+  const source = await openSource(settings, passwordIn);
   const pace = config.network === "regtest" ? everyMs.regtest : everyMs.other;
   return {
     ...{ source, log, observer: observe({ source, everyMs: pace }) },

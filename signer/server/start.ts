@@ -143,7 +143,7 @@ export const startSigner = async ({
     await pool.close();
   };
   try {
-    own = openOwnSource(config, file, log);
+    own = await openOwnSource(config, file, log);
     runtime = await openRuntime({
       settings: {
         network: config.network,

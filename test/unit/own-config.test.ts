@@ -84,13 +84,13 @@ describe("the configuration of an own source", () => {
     }
   });
 
-  test("takes a password from a file that nobody else may read", () => {
+  test("takes a password from a file that nobody else may read", async () => {
     const log: Log = { write: () => {}, close: () => {} };
     const with_ = config(`${node}user = "me"\npasswordFile = "password"\n`);
-    expect(() => openOwnSource(with_, file, log)).toThrow("there is no");
+    await expect(openOwnSource(with_, file, log)).rejects.toThrow("there is no");
     writeFileSync(join(home, "password"), "secret\n", { mode: 0o644 });
-    expect(() => openOwnSource(with_, file, log)).toThrow("open to other users");
-    expect(openOwnSource(config(""), file, log)).toBeUndefined();
+    await expect(openOwnSource(with_, file, log)).rejects.toThrow("open to other users");
+    expect(await openOwnSource(config(""), file, log)).toBeUndefined();
   });
 });
 

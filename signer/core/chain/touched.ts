@@ -10,9 +10,14 @@ import { follow, pointsWanted } from "./follow.ts";
 import { type Onchain, unseen } from "./onchain.ts";
 import { heightOf } from "./view.ts";
 
+interface Touched {
+  readonly channel: ChannelId;
+  readonly live: Live;
+}
+
 export interface Survey {
   readonly movement: Movement;
-  readonly touched: readonly ChannelId[];
+  readonly touched: readonly Touched[];
   /** Of our own commitments that these blocks have. */
   readonly points: readonly { readonly channel: ChannelId; readonly number: CommitmentNumber }[];
 }
@@ -32,9 +37,9 @@ const isAbove = ({ funding, close }: Onchain, fork: number): boolean =>
   (funding.is !== "unseen" && funding.height > fork) ||
   (close !== undefined &&
     (close.height > fork ||
-      close.outputs.some((output) => output.height > fork || (output.spent?.height ?? 0) > fork)));
+      close.outputs.some(({ height, spent }) => Math.max(height, spent?.height ?? 0) > fork)));
 
-const touchedBy = ({ fork, seen }: Moved, { channels, chain }: World): readonly ChannelId[] => {
+const touchedBy = ({ fork, seen }: Moved, { channels, chain }: World): readonly Touched[] => {
   const found = new Set(
     seen.flatMap((block) =>
       block.found.flatMap(({ spends, creations }) =>
@@ -44,13 +49,13 @@ const touchedBy = ({ fork, seen }: Moved, { channels, chain }: World): readonly 
   );
   const isBack = chain.view !== undefined && fork < heightOf(chain.view);
   if (found.size === 0 && !isBack) return [];
-  const touched: ChannelId[] = [];
-  for (const [id, state] of channels) {
+  const touched: Touched[] = [];
+  for (const [channel, state] of channels) {
     const live = liveOf(state);
     if (live === undefined) continue;
-    const onchain = chain.onchain.get(id) ?? unseen;
+    const onchain = chain.onchain.get(channel) ?? unseen;
     const named = outpointsOf(live, onchain).some(({ txid, index }) => found.has(nameOf(txid, index)));
-    if (named || (isBack && isAbove(onchain, fork))) touched.push(id);
+    if (named || (isBack && isAbove(onchain, fork))) touched.push({ channel, live });
   }
   return touched;
 };
@@ -58,34 +63,29 @@ const touchedBy = ({ fork, seen }: Moved, { channels, chain }: World): readonly 
 export const surveyOf = (movement: Movement, world: World): Survey => {
   if (movement.is === "refused") return { movement, touched: [], points: [] };
   const touched = touchedBy(movement, world);
-  const points = touched.flatMap((channel) => {
-    const live = liveOf(world.channels.get(channel));
-    const numbers = live === undefined ? [] : pointsWanted(live, movement.seen);
-    return numbers.map((number) => ({ channel, number }));
-  });
+  const points = touched.flatMap(({ channel, live }) =>
+    pointsWanted(live, movement.seen).map((number) => ({ channel, number })),
+  );
   return { movement, touched, points };
 };
 
 /** `points` are those that the survey asked for, in its order. */
 export const followAll = (
-  survey: Survey,
-  { channels, chain }: World,
+  { movement, touched, points: asked }: Survey,
+  { chain }: Pick<World, "chain">,
   points: readonly Point[],
   curve: Curve,
 ): ReadonlyMap<ChannelId, Onchain> => {
   const result = new Map<ChannelId, Onchain>();
-  const { movement } = survey;
   if (movement.is === "refused") return result;
-  for (const id of survey.touched) {
-    const live = liveOf(channels.get(id));
-    if (live === undefined) continue;
+  for (const { channel, live } of touched) {
     const holderPoints = new Map(
-      survey.points.flatMap(({ channel, number }, at) =>
-        channel === id ? [[number, given(points[at], "point")] as const] : [],
+      asked.flatMap((one, at) =>
+        one.channel === channel ? [[one.number, given(points[at], "point")] as const] : [],
       ),
     );
-    const onchain = chain.onchain.get(id) ?? unseen;
-    result.set(id, follow(onchain, movement, { live, curve, holderPoints }));
+    const onchain = chain.onchain.get(channel) ?? unseen;
+    result.set(channel, follow(onchain, movement, { live, curve, holderPoints }));
   }
   return result;
 };

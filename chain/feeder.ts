@@ -1,30 +1,41 @@
 /**
- * Shows a session the blocks of the signer's own source, on the road that a host's would take: what the source says is
- * proved or refused there. Nothing that it says is taken on trust, and nothing that it hides is missed for long.
+ * Shows a signer's session the blocks of a source: the host's, or the signer's own. What the source says is proved or
+ * refused there. Nothing that it says is taken on trust, and nothing that it hides is missed for long.
  */
 
-import type { Connected, Disconnected, Follower, Observer } from "../../chain/observer.ts";
-import type { ChainSource, Tip } from "../../chain/source.ts";
-import { equal } from "../../protocol/bytes.ts";
-import { maxHeaders, partLength } from "../../protocol/operations/chain.ts";
-import type { Name, Reply } from "../../protocol/operations/index.ts";
-import type { Outcome } from "../../protocol/outcome.ts";
-import { type Height, height } from "../../protocol/units.ts";
-import type { Log } from "../log.ts";
-import { type Ask, reasonOf } from "./asking.ts";
+import { equal } from "../protocol/bytes.ts";
+import { type chainOperations, maxHeaders, partLength } from "../protocol/operations/chain.ts";
+import type { Name, Reply, Request } from "../protocol/operations/index.ts";
+import type { Outcome } from "../protocol/outcome.ts";
+import { type Height, height } from "../protocol/units.ts";
+import type { Connected, Disconnected, Follower, Observer } from "./observer.ts";
 import { patience } from "./patience.ts";
+import type { ChainSource, Tip } from "./source.ts";
+
+type ChainName = keyof typeof chainOperations;
+export type ChainAsk = <N extends ChainName>(
+  name: N,
+  body: Omit<Request<N>, "node">,
+) => Promise<Outcome<N>>;
+
+export type FeederEvent =
+  /** The session has what the source had when it was asked. */
+  | { readonly is: "followed"; readonly height: Height }
+  | { readonly is: "takenBack"; readonly height: Height };
 
 export interface FeederParts {
-  readonly ask: Ask;
-  readonly source: Pick<ChainSource, "name" | "tip" | "hashAt" | "header" | "block">;
+  readonly ask: ChainAsk;
+  readonly source: Pick<ChainSource, "tip" | "hashAt" | "header" | "block">;
   readonly observer: Pick<Observer, "follow">;
   /** No channel was ever set up: nothing can be hidden in the blocks so far, and their headers are enough. */
   readonly isFresh: () => boolean;
-  readonly connected: (block: Connected) => void;
-  readonly disconnected: (block: Pick<Disconnected, "height">) => void;
-  readonly log: Log;
-  /** After the source has shown what is no chain, or nothing. */
-  readonly retryMs?: number;
+  /** Somebody else shows the session its blocks, or nobody has to: asked before any is shown, and now and then. */
+  readonly isWanted?: () => Promise<boolean>;
+  readonly connected?: (block: Connected) => void;
+  readonly disconnected?: (block: Pick<Disconnected, "height">) => void;
+  readonly told?: (event: FeederEvent) => void;
+  /** After the source has shown what is no chain, or nothing; doubled each time, up to the most. */
+  readonly retry?: { readonly firstMs: number; readonly mostMs: number };
   readonly patienceMs?: number;
 }
 
@@ -40,18 +51,46 @@ class Unshown extends Error {
 
 /** Requests to a source at a time. */
 const abreast = 16;
+const unwantedMs = 60_000;
+const usual = { firstMs: 30_000, mostMs: 30_000 };
+
+/** For logs and for people: what came instead of a reply. */
+export const reasonOf = (outcome: Exclude<Outcome<Name>, { is: "reply" }>): string => {
+  switch (outcome.is) {
+    case "refusal": {
+      const { rule, facts } = outcome.refusal;
+      const told = facts.map(({ name, value }) => `${name} ${value}`).join(", ");
+      return told === "" ? rule : `${rule}: ${told}`;
+    }
+    case "malformed":
+      return `${outcome.malformed.path}: ${outcome.malformed.reason}`;
+    case "fault":
+      return `the signer has a fault: ${outcome.fault.sentence}`;
+  }
+};
+
+const must = <N extends Name>(outcome: Outcome<N>): Reply<N> => {
+  if (outcome.is === "reply") return outcome.reply;
+  throw new Unshown(`what it shows is not the chain: ${reasonOf(outcome)}`);
+};
+
+const nothing = (): void => {};
 
 export const openFeeder = (parts: FeederParts): Feeder => {
-  const { ask, source, observer, log, retryMs = 30_000, patienceMs = 60_000 } = parts;
+  const { ask, source, observer, told = nothing, retry = usual, patienceMs = 60_000 } = parts;
+  const { connected = nothing, disconnected = nothing, isWanted = async () => true } = parts;
   let at: Tip | undefined;
   let trouble: string | undefined;
+  let failures = 0;
   const { wait, stop } = patience(patienceMs);
   const { promise: stopped, resolve: stopAll } = Promise.withResolvers<void>();
   let closed = false;
 
-  const must = <N extends Name>(outcome: Outcome<N>): Reply<N> => {
-    if (outcome.is === "reply") return outcome.reply;
-    throw new Unshown(`what it shows is not the chain: ${reasonOf(outcome)}`);
+  const takeBack = async (tip: Tip): Promise<Tip> => {
+    const before = must(await ask("chainDisconnect", { hash: tip.hash }));
+    told({ is: "takenBack", height: tip.height });
+    disconnected(tip);
+    return before;
   };
 
   /** The source may have gone on along another branch while the signer was off. */
@@ -59,10 +98,7 @@ export const openFeeder = (parts: FeederParts): Feeder => {
     const there = await wait(source.hashAt(tip.height));
     // It is behind us, and may catch up.
     if (there === undefined || equal(there, tip.hash) || closed) return tip;
-    log.write({ event: "block-taken-back", height: tip.height });
-    const before = must(await ask("chainDisconnect", { hash: tip.hash }));
-    parts.disconnected(tip);
-    return leaveFork(before);
+    return leaveFork(await takeBack(tip));
   };
 
   const headerAt = async (at: Height): Promise<Uint8Array> => {
@@ -97,10 +133,10 @@ export const openFeeder = (parts: FeederParts): Feeder => {
   };
 
   const begin = async (): Promise<Tip> => {
-    const { followed, wholeSince, ...told } = must(await ask("chainTip", {}));
+    const { followed, wholeSince, ...tipOfSession } = must(await ask("chainTip", {}));
     if (!followed) throw new Unshown("no chain is followed");
-    const tip = await leaveFork(told);
-    return wholeSince > told.height && parts.isFresh() ? passHeaders(tip) : tip;
+    const tip = await leaveFork(tipOfSession);
+    return wholeSince > tipOfSession.height && parts.isFresh() ? passHeaders(tip) : tip;
   };
 
   const show = async ({ hash, block }: Pick<Connected, "hash" | "block">): Promise<Tip> => {
@@ -111,7 +147,7 @@ export const openFeeder = (parts: FeederParts): Feeder => {
     return must(await ask("chainConnect", { hash, parts: count - 1, bytes: part(count - 1) }));
   };
 
-  /** A block may have been damaged on its way, and kept by the observer since. */
+  /** A block may have been damaged on its way, and kept by the observer since; or the signer forgot its first parts. */
   const showAnew = async (shown: Connected): Promise<Connected> => {
     try {
       at = await show(shown);
@@ -123,16 +159,17 @@ export const openFeeder = (parts: FeederParts): Feeder => {
     }
   };
 
-  /** Until the session refuses what is shown, or the signer stops. */
+  /** Until the session refuses what is shown, or nobody is to be shown anything any more. */
   const follow = async (): Promise<void> => {
     const failed = Promise.withResolvers<never>();
-    failed.promise.catch(() => {});
+    failed.promise.catch(nothing);
     let broken = false;
     const guarded = async (action: () => Promise<void>): Promise<void> => {
       if (broken || closed) throw new Unshown("not followed any more");
       try {
         await action();
         trouble = undefined;
+        failures = 0;
       } catch (error) {
         broken = true;
         failed.reject(error);
@@ -143,20 +180,18 @@ export const openFeeder = (parts: FeederParts): Feeder => {
       at: () => at as Tip,
       connected: (block) =>
         guarded(async () => {
-          parts.connected(await showAnew(block));
+          const shown = await showAnew(block);
+          // Somebody else moves it: whatever is shown changes nothing.
+          if (at !== undefined && !equal(at.hash, block.hash)) throw new Unshown("its tip is another's");
+          connected(shown);
         }),
       disconnected: (block) =>
         guarded(async () => {
-          at = must(await ask("chainDisconnect", { hash: block.hash }));
-          log.write({ event: "block-taken-back", height: block.height });
-          parts.disconnected(block);
+          at = await takeBack(block);
         }),
     };
     const following = observer.follow(follower);
-    void following.caughtUp().then(
-      (tip) => log.write({ event: "chain-followed", source: source.name, height: tip.height }),
-      () => {},
-    );
+    void following.caughtUp().then((tip) => told({ is: "followed", height: tip.height }), nothing);
     try {
       trouble = undefined;
       await Promise.race([failed.promise, stopped]);
@@ -165,10 +200,11 @@ export const openFeeder = (parts: FeederParts): Feeder => {
     }
   };
 
-  const pause = async (): Promise<void> => {
+  const pause = async (ms: number): Promise<void> => {
     let timer: NodeJS.Timeout | undefined;
     const over = new Promise<void>((done) => {
-      timer = setTimeout(done, retryMs);
+      timer = setTimeout(done, ms);
+      timer.unref();
     });
     await Promise.race([over, stopped]);
     clearTimeout(timer);
@@ -177,11 +213,16 @@ export const openFeeder = (parts: FeederParts): Feeder => {
   const run = async (): Promise<void> => {
     while (!closed) {
       try {
+        if (!(await isWanted())) {
+          trouble = undefined;
+          await pause(unwantedMs);
+          continue;
+        }
         at = await begin();
         await follow();
       } catch (error) {
         trouble = error instanceof Error ? error.message : "it failed";
-        await pause();
+        await pause(Math.min(retry.firstMs * 2 ** failures++, retry.mostMs));
       }
     }
   };

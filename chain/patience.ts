@@ -1,4 +1,4 @@
-import { SourceError } from "../../chain/source.ts";
+import { SourceError } from "./source.ts";
 
 export interface Patience {
   /** Of a source: late is never, and so is what comes after the stop. */
@@ -7,7 +7,7 @@ export interface Patience {
   stop(): void;
 }
 
-/** A source that never answers is one that failed: whoever waits for it for ever publishes nothing any more. */
+/** A source that never answers is one that failed: whoever waits for it for ever gets nothing done any more. */
 export const patience = (ms: number): Patience => {
   const waiting = new Set<(error: unknown) => void>();
   let stopped = false;
@@ -28,11 +28,11 @@ export const patience = (ms: number): Patience => {
           over();
           resolve(value);
         }, fail);
-        if (stopped) fail(new SourceError("the signer stops"));
+        if (stopped) fail(new SourceError("nobody waits any more"));
       }),
     stop: () => {
       stopped = true;
-      for (const fail of waiting) fail(new SourceError("the signer stops"));
+      for (const fail of waiting) fail(new SourceError("nobody waits any more"));
     },
   };
 };

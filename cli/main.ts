@@ -5,10 +5,11 @@ import { registerAllowlist } from "./allowlist.ts";
 import { registerApprovals } from "./approvals.ts";
 import { registerAudit } from "./audit.ts";
 import { registerBroadcast } from "./broadcast.ts";
-import { registerDemo } from "./demo/demo.ts";
+import { registerDemo } from "./demo/command.ts";
 import { exitCodes, exitTable } from "./exit.ts";
 import { failureOf } from "./failure.ts";
 import { registerInit } from "./init.ts";
+import { registerNode } from "./node/node.ts";
 import { registerPolicy } from "./policy.ts";
 import { registerRecovery } from "./recover.ts";
 import { registerSigner } from "./signer.ts";
@@ -21,6 +22,7 @@ const commands: readonly ((program: Command) => void)[] = [
   registerDemo,
   registerInit,
   registerSigner,
+  registerNode,
   registerAudit,
   registerWitness,
   registerApprovals,

@@ -1,15 +1,14 @@
-/** `countersign demo`: a Lightning node without keys, on this machine, in a minute. */
+/** A Lightning node without keys, on this machine, in a minute. */
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Command } from "commander";
 import { exitCodes } from "../exit.ts";
 import { toJson } from "../json.ts";
 import { play, type Tally } from "./scenario.ts";
 import { openTimeline } from "./timeline.ts";
 
-interface DemoOptions {
+export interface DemoOptions {
   readonly json?: true;
   readonly keep?: true;
 }
@@ -18,7 +17,7 @@ const intro = `Three Lightning nodes on a chain of their own. Bob's machine hold
 and signs what its rules allow. Nothing leaves this machine, and no money is real.
 `;
 
-const run = async (options: DemoOptions): Promise<void> => {
+export const run = async (options: DemoOptions): Promise<void> => {
   const [json, keep] = [options.json === true, options.keep === true];
   const directory = mkdtempSync(join(tmpdir(), "countersign-demo-"));
   const write = (text: string): void => void process.stdout.write(text);
@@ -43,15 +42,4 @@ const run = async (options: DemoOptions): Promise<void> => {
     write(
       `\nDone in ${timeline.seconds()} s: ${payments} payments, ${refusals} refusals, ${crashes} crash, each step checked.\n`,
     );
-};
-
-export const registerDemo = (program: Command): void => {
-  program
-    .command("demo")
-    .description(
-      "a Lightning node without keys: payments, a theft refused, a crash, a breach punished, in a minute",
-    )
-    .option("--json", "print one JSON line a step, and a summary at the end")
-    .option("--keep", "leave the directory of the demo in place")
-    .action(run);
 };

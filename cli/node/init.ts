@@ -4,6 +4,8 @@ import { mkdirSync, readdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import { stringify } from "smol-toml";
+import { toHex } from "../../protocol/bytes.ts";
+import { printAddress } from "../../signer/config.ts";
 import { createFile } from "../../signer/private-file.ts";
 import { SetupError } from "../../signer/setup-error.ts";
 import { print } from "../admin.ts";
@@ -91,10 +93,13 @@ const init = (options: InitOptions): void => {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   createFile(file, printNodeConfig(settings));
   const made = {
-    ...{ dir: directory, node: Buffer.from(node).toString("hex"), network, file, control: home.control },
-    ...{ signer: `${address.host}:${address.port}`, chain: settings.chain.url },
+    ...{ dir: directory, node: toHex(node), network, file, control: home.control },
+    ...{ signer: printAddress(address), chain: settings.chain.url },
   };
-  if (options.json) return print(toJson(made));
+  if (options.json) {
+    print(toJson(made));
+    return;
+  }
   print(
     table([
       ["node", made.node],

@@ -37,6 +37,8 @@ export interface Control {
 const mostConnections = 64;
 /** Of one connection, under way together. A payment may take minutes. */
 const mostAsked = 32;
+/** Milliseconds for the last lines to be read. */
+const patience = 1_000;
 
 /** Whether a process listens there, and not only the file of one that was killed. */
 export const isServed = (path: string): Promise<boolean> =>
@@ -55,7 +57,11 @@ const write = async (socket: Socket, reply: ControlReply): Promise<boolean> => {
   return !socket.destroyed;
 };
 
-const follow = async (socket: Socket, id: number, events: AsyncIterableIterator<NodeEvent>): Promise<void> => {
+const follow = async (
+  socket: Socket,
+  id: number,
+  events: AsyncIterableIterator<NodeEvent>,
+): Promise<void> => {
   const end = () => void events.return?.();
   socket.once("close", end);
   try {
@@ -132,11 +138,17 @@ export const openControl = async (options: ControlOptions): Promise<Control> => 
     await listening();
   }
   chmodSync(path, 0o600);
+  // One connection that could not be taken is no reason to end the node.
+  server.on("error", () => undefined);
   return {
     close: async () => {
       const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
       for (const socket of sockets) socket.end(() => socket.destroy());
+      const timer = setTimeout(() => {
+        for (const socket of sockets) socket.destroy();
+      }, patience);
       await closed;
+      clearTimeout(timer);
     },
   };
 };

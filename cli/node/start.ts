@@ -1,6 +1,5 @@
-/** `countersign node start`: runs the node until it is told to stop. */
+/** The node, until it is told to stop. */
 
-import type { Command } from "commander";
 import { openSource } from "../../chain/open.ts";
 import type { ChainSource } from "../../chain/source.ts";
 import { type LdkNode, startNode } from "../../host/ldk/index.ts";
@@ -60,7 +59,7 @@ const begun = async (
   }
 };
 
-const run = async ({ dir, json }: AdminOptions): Promise<void> => {
+export const run = async ({ dir, json }: AdminOptions): Promise<void> => {
   const home = openNodeHome(dir);
   const bundle = openBundle(home.signer);
   const { network } = bundle;
@@ -99,12 +98,9 @@ const run = async ({ dir, json }: AdminOptions): Promise<void> => {
     ...{ node: node.id, network, height, listening, chain: chain.name, control: home.control },
     pid: process.pid,
   };
-  const at = listening === undefined ? "no peers can connect to it" : `peers connect to ${printAddress(listening)}`;
-  print(
-    json
-      ? toJson(ready)
-      : `Node ${node.id}\non ${network} at height ${height}; ${at}. Ctrl-C stops it.`,
-  );
+  const at =
+    listening === undefined ? "no peers can connect to it" : `peers connect to ${printAddress(listening)}`;
+  print(json ? toJson(ready) : `Node ${node.id}\non ${network} at height ${height}; ${at}. Ctrl-C stops it.`);
   void asked.stop.then(() => node.stop());
   for await (const event of happenings) {
     if (json) print(toJson(flat(event)));
@@ -113,15 +109,4 @@ const run = async ({ dir, json }: AdminOptions): Promise<void> => {
   }
   await control.close();
   await chain.close();
-  // Signals are listened to, and nothing else is left.
-  process.exit();
-};
-
-export const registerNodeStart = (node: Command): void => {
-  node
-    .command("start")
-    .description("run a node whose keys are in a signer, until it is told to stop")
-    .requiredOption("--dir <directory>", "what node init made")
-    .option("--json", "print a JSON line when it is ready, and one for each event")
-    .action(run);
 };

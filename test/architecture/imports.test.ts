@@ -134,7 +134,7 @@ describe("what stands beside a signer's keys", () => {
   test("is neither LDK nor the interpreter of the embedded chain", () => {
     const byPath = new Map(sources().map((source) => [source.path, source]));
     const loaded = new Set(["cli/main.ts"]);
-    for (const path of loaded) for (const next of byPath.get(path)?.imports ?? []) loaded.add(next);
+    for (const path of loaded) for (const next of byPath.get(path)?.loads ?? []) loaded.add(next);
     expect(loaded.has("signer/server/start.ts")).toBe(true);
     expect(
       [...loaded].filter((name) => /^(lightningdevkit|bitcore-lib|host\/ldk\/|chain\/embedded\/)/.test(name)),

@@ -10,6 +10,8 @@ export interface Source {
   /** Files by their path from the root, packages by their name. */
   readonly imports: readonly string[];
   readonly dynamic: readonly string[];
+  /** Of the imports, those that are there when the code runs. */
+  readonly loads: readonly string[];
 }
 
 const statically = /^\s*(?:import|export)\b[^;]*?from\s+"([^"]+)"|^\s*import\s+"([^"]+)"/gm;
@@ -23,10 +25,13 @@ const code = (text: string): string => text.replace(/\/\*[\s\S]*?\*\//g, "").rep
 
 export const parse = (path: string, text: string): Source => {
   const bare = code(text);
+  const found = [...bare.matchAll(statically)];
+  const targetOf = (m: RegExpMatchArray): string => target(join(root, path), m[1] ?? m[2] ?? "");
   return {
     path,
     text: bare,
-    imports: [...bare.matchAll(statically)].map((m) => target(join(root, path), m[1] ?? m[2] ?? "")),
+    imports: found.map(targetOf),
+    loads: found.filter(([whole]) => !/^\s*(import|export)\s+type\b/.test(whole)).map(targetOf),
     dynamic: [...bare.matchAll(dynamically)].map((m) => m[1] ?? "createRequire"),
   };
 };

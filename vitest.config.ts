@@ -13,6 +13,7 @@ export default defineConfig({
       project("architecture"),
       project("unit", 60_000),
       project("contract", 60_000),
+      project("interop", 60_000),
       project("e2e", 120_000),
       project("redteam", 60_000),
       project("crash", 120_000),

@@ -2,11 +2,19 @@
 
 import { parseArgs } from "node:util";
 import { runChannels } from "./channels.ts";
+import { runNodes } from "./nodes.ts";
+import { runPayments } from "./payments.ts";
 import { printTable } from "./print.ts";
 import { runProtocol } from "./protocol.ts";
 import { runSigner } from "./signer.ts";
 
-const suites = { protocol: runProtocol, signer: runSigner, channels: runChannels } as const;
+const suites = {
+  protocol: runProtocol,
+  signer: runSigner,
+  channels: runChannels,
+  payments: runPayments,
+  nodes: runNodes,
+} as const;
 type Suite = keyof typeof suites;
 
 const usage = `npm run bench -- SUITE [--json] [--rounds N]
@@ -15,6 +23,8 @@ SUITE:
   protocol    one commitment with its HTLCs: keys, building, hashing and curve work, beside the same curve work in C
   signer      an update as the host sees it, signer and all, beside the disk and the curve alone
   channels    a thousand channels in one signer: operations a second with 1, 64 and 1,000 at work, and memory
+  payments    an LDK node with remote keys beside one with LDK's own: payments a second, one and ten in flight
+  nodes       LDK nodes in one process, up to 50: memory, the time to start one, and a block for all of them
 
 Options:
   --json      JSON on the output (npm itself prints two lines before: \`npm run --silent bench\` leaves them out)

@@ -13,15 +13,14 @@ import { patience } from "./patience.ts";
 import type { ChainSource, Tip } from "./source.ts";
 
 type ChainName = keyof typeof chainOperations;
-export type ChainAsk = <N extends ChainName>(
-  name: N,
-  body: Omit<Request<N>, "node">,
-) => Promise<Outcome<N>>;
+export type ChainAsk = <N extends ChainName>(name: N, body: Omit<Request<N>, "node">) => Promise<Outcome<N>>;
 
 export type FeederEvent =
   /** The session has what the source had when it was asked. */
   | { readonly is: "followed"; readonly height: Height }
-  | { readonly is: "takenBack"; readonly height: Height };
+  | { readonly is: "takenBack"; readonly height: Height }
+  /** It is tried again. */
+  | { readonly is: "trouble"; readonly reason: string };
 
 export interface FeederParts {
   readonly ask: ChainAsk;
@@ -221,7 +220,9 @@ export const openFeeder = (parts: FeederParts): Feeder => {
         at = await begin();
         await follow();
       } catch (error) {
+        if (closed) return;
         trouble = error instanceof Error ? error.message : "it failed";
+        told({ is: "trouble", reason: trouble });
         await pause(Math.min(retry.firstMs * 2 ** failures++, retry.mostMs));
       }
     }

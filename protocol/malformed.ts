@@ -21,4 +21,13 @@ export class Malformed extends Error {
   }
 }
 
+/** What `read` finds Malformed is so in the field `path`. */
+export const within = <T>(path: string, read: () => T): T => {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof Malformed ? error.within(path) : error;
+  }
+};
+
 export const invalid = (reason: string): Malformed => new Malformed("", reason);

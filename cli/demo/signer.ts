@@ -1,7 +1,7 @@
 /** The demo's signer: the real commands in processes of their own, in a directory that goes with the demo. */
 
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -18,12 +18,20 @@ const run = promisify(execFile);
 const environment = (): NodeJS.ProcessEnv =>
   Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(NODE_|VITEST|VITE)/.test(name)));
 
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  return port;
+/** Below what systems give to outgoing connections: while the signer is dead, none of them takes its port. */
+const [lowestPort, highestPort] = [20_000, 32_000];
+
+export const freePort = async (): Promise<number> => {
+  for (;;) {
+    const port = randomInt(lowestPort, highestPort);
+    const server = createServer().listen(port, "127.0.0.1");
+    const isFree = await once(server, "listening").then(
+      () => true,
+      () => false,
+    );
+    server.close();
+    if (isFree) return port;
+  }
 };
 
 export interface DemoSigner {

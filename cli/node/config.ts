@@ -71,8 +71,14 @@ const printTable = (shape: Shape, values: Readonly<Record<string, unknown>>): st
 /** `parseNodeConfig` reads the same from it. */
 export const printNodeConfig = (settings: NodeSettings): string => {
   const { chain, ...shape } = schema.shape;
-  const own = sourceSettings.options.find((one) => one.shape.kind.value === settings.chain.kind);
-  return `${printTable(shape, settings)}\n# ${chain.description}\n[chain]\n${printTable(own?.shape ?? {}, settings.chain)}`;
+  const { kind } = settings.chain;
+  const own = sourceSettings.options.find((one) => one.shape.kind.value === kind);
+  const { kind: _, ...rest } = own?.shape ?? {};
+  return [
+    printTable(shape, settings),
+    `# ${chain.description}\n[chain]\n${stringify({ kind })}`,
+    printTable(rest as Shape, settings.chain),
+  ].join("\n");
 };
 
 /** What the file says, with its paths resolved. */

@@ -49,16 +49,35 @@ export const isServed = (path: string): Promise<boolean> =>
   });
 
 /** False where the connection is over. */
-const write = async (socket: Socket, reply: ControlReply): Promise<boolean> => {
-  if (socket.destroyed || !socket.writable) return false;
-  if (!socket.write(`${printControlReply(reply)}\n`))
-    // Whoever does not read is not written to without end.
-    await Promise.race([once(socket, "drain"), once(socket, "close")]).catch(() => undefined);
-  return !socket.destroyed;
+type Write = (reply: ControlReply) => Promise<boolean>;
+
+const drained = (socket: Socket): Promise<void> =>
+  new Promise((resolve) => {
+    const done = (): void => {
+      socket.off("drain", done).off("close", done);
+      resolve();
+    };
+    socket.on("drain", done).on("close", done);
+  });
+
+/** One line after the other: whoever does not read is not written to without end. */
+const writing = (socket: Socket): Write => {
+  let last: Promise<unknown> = Promise.resolve();
+  const write = async (reply: ControlReply): Promise<boolean> => {
+    if (socket.destroyed || !socket.writable) return false;
+    if (!socket.write(`${printControlReply(reply)}\n`)) await drained(socket);
+    return !socket.destroyed;
+  };
+  return (reply) => {
+    const next = last.then(() => write(reply));
+    last = next;
+    return next;
+  };
 };
 
 const follow = async (
   socket: Socket,
+  write: Write,
   id: number,
   events: AsyncIterableIterator<NodeEvent>,
 ): Promise<void> => {
@@ -66,14 +85,14 @@ const follow = async (
   socket.once("close", end);
   try {
     for await (const event of events)
-      if (!(await write(socket, { id, is: "event", event, text: eventText(event) }))) return;
+      if (!(await write({ id, is: "event", event, text: eventText(event) }))) return;
   } finally {
     socket.off("close", end);
     end();
   }
 };
 
-const serve = async (socket: Socket, { desk, events }: ControlOptions): Promise<void> => {
+const serve = async (socket: Socket, write: Write, { desk, events }: ControlOptions): Promise<void> => {
   const running = new Set<Promise<void>>();
   let isFollowing = false;
 
@@ -85,24 +104,24 @@ const serve = async (socket: Socket, { desk, events }: ControlOptions): Promise<
       const { ask, asked } = request;
       if (ask !== "events") {
         const action = desk[ask] as (asked: unknown) => Promise<unknown>;
-        await write(socket, { id, is: "answer", answer: await action(asked) });
+        await write({ id, is: "answer", answer: await action(asked) });
         return;
       }
       if (isFollowing) throw new Malformed("ask", "this connection follows the events already");
       isFollowing = true;
       // Before the answer, so that nothing which happens after it is missed.
       const stream = events();
-      await write(socket, { id, is: "answer", answer: {} });
-      await follow(socket, id, stream);
+      await write({ id, is: "answer", answer: {} });
+      await follow(socket, write, id, stream);
     } catch (error) {
       if (error instanceof Malformed && id === 0) {
         const { path, reason } = error;
-        await write(socket, { id: idIn(line), is: "malformed", path, reason });
-      } else await write(socket, { id, is: "failed", ...failedOf(error) });
+        await write({ id: idIn(line), is: "malformed", path, reason });
+      } else await write({ id, is: "failed", ...failedOf(error) });
     }
   };
 
-  for await (const line of linesOf(socket, longestRequest)) {
+  for await (const line of linesOf(socket.iterator({ destroyOnReturn: false }), longestRequest)) {
     while (running.size >= mostAsked) await Promise.race(running);
     const one = answer(line).finally(() => running.delete(one));
     running.add(one);
@@ -118,10 +137,11 @@ export const openControl = async (options: ControlOptions): Promise<Control> => 
     sockets.add(socket);
     socket.on("error", () => socket.destroy());
     socket.once("close", () => sockets.delete(socket));
-    serve(socket, options)
+    const write = writing(socket);
+    serve(socket, write, options)
       .catch(async (error: unknown) => {
         if (!(error instanceof Malformed)) return;
-        await write(socket, { id: 0, is: "malformed", path: error.path, reason: error.reason });
+        await write({ id: 0, is: "malformed", path: error.path, reason: error.reason });
       })
       .finally(() => socket.end(() => socket.destroy()));
   });

@@ -9,7 +9,6 @@ import {
   Level,
   Logger,
   OnionMessenger,
-  Option_C2Tuple_PublicKeyChannelIdZZ,
   Option_FilterZ,
   PeerManager,
 } from "lightningdevkit";
@@ -34,9 +33,11 @@ import { openCollector, trimmer } from "./library.ts";
 import { listeningHandler } from "./messages.ts";
 import { openOpening } from "./opening.ts";
 import { openOutgoing } from "./outgoing.ts";
+import { keepingOwnHashes } from "./own-hash.ts";
 import { openPayments, type Payments } from "./payments.ts";
 import { openPeers, type Peers } from "./peers.ts";
 import { openPersister } from "./persister.ts";
+import { openReestablishing } from "./reestablish.ts";
 import { restore } from "./restore.ts";
 import type { NodeStore } from "./store.ts";
 import { openSweeps, type Sweeps } from "./sweep.ts";
@@ -173,11 +174,32 @@ export const openEngine = async (parts: EngineParts): Promise<Engine> => {
     ignoring.as_DNSResolverMessageHandler(),
     ignoring.as_CustomOnionMessageHandler(),
   );
+  const ledger = openLedger(store, turns, tell);
+  const reestablishing = openReestablishing(manager);
+  const unblocked = (): void => {
+    turns
+      .take(() => {
+        reestablishing.unblock();
+        monitors.signer_unblocked(null);
+      })
+      .catch(() => undefined);
+  };
   const handler = listeningHandler({
     manager,
     observe: keys.observe,
+    added: keepingOwnHashes({
+      ...{ nodeSigner: keys.nodeSigner, logger, height },
+      isOurs: (hash) => ledger.isOurs(hash),
+    }),
     peerConnected: (node) => peers.arrived(node),
-    peerDisconnected: (node) => peers.left(node),
+    peerDisconnected: (node) => {
+      reestablishing.left(node);
+      peers.left(node);
+    },
+    reestablished: (node, channel) => {
+      reestablishing.reestablished(node, channel);
+      unblocked();
+    },
     fatal,
   });
   const peerManager = PeerManager.constructor_new(
@@ -193,14 +215,14 @@ export const openEngine = async (parts: EngineParts): Promise<Engine> => {
   const peers: Peers = openPeers({ manager: peerManager, turns, store, curve, told: tell });
   const coins = openCoins({ store, turns, wallet: keys.wallet, height });
   const sweeps = openSweeps({ store, turns, jobs, coins, wallet: keys.wallet, fees, outgoing, height });
-  const ledger = openLedger(store, turns, tell);
   const openings = openWaiting();
   const payments = openPayments({ manager, turns, jobs, keys, ledger, curve, network });
   const bumps = openBumps({ turns, jobs, coins, wallet: keys.wallet, outgoing, height });
   const fundings = openFundings({ store, turns, jobs, wallet: keys.wallet, outgoing });
   const opening = openOpening({
     ...{ manager, turns, jobs, coins, fundings, keys, fees, config },
-    failed: (temporary, reason) => openings.failed(temporary, reason),
+    failed: (channel, reason) => openings.failed(channel, reason),
+    renamed: (temporary, channel) => openings.renamed(temporary, channel),
   });
   const announcer = openAnnouncer({ peerManager, turns, config });
   const events = {
@@ -209,7 +231,7 @@ export const openEngine = async (parts: EngineParts): Promise<Engine> => {
     holds: config.holdsPayments ?? false,
     reach: (node: string, host: string, port: number) =>
       jobs.start(`reach ${node}`, () => peers.connect(node, { host, port })),
-    pending: (temporary: string, channel: string) => openings.done(temporary, channel),
+    pending: (channel: string) => openings.done(channel, channel),
     closed: (channel: string, reason: string) => openings.failed(channel, reason),
   };
 
@@ -242,13 +264,14 @@ export const openEngine = async (parts: EngineParts): Promise<Engine> => {
     trim();
   };
 
-  await turns.take(() =>
+  await turns.take(() => {
     persister.restoring(() => {
       for (const { funding, monitor } of channels)
         if (!monitors.as_Watch().watch_channel(funding, monitor).is_ok())
           throw new Error("LDK does not take a channel back");
-    }),
-  );
+    });
+    opening.begin();
+  });
 
   const observer = observe({
     source,
@@ -284,17 +307,13 @@ export const openEngine = async (parts: EngineParts): Promise<Engine> => {
       },
     }),
   );
+  const feeder = keys.feed?.({ source, observer });
   await following.caughtUp();
   await fees.refresh(observer);
-  const unblocked = (): void => {
-    turns
-      .take(() => {
-        manager.signer_unblocked(Option_C2Tuple_PublicKeyChannelIdZZ.constructor_none());
-        monitors.signer_unblocked(null);
-      })
-      .catch(() => undefined);
-  };
   keys.onUnblocked(unblocked);
+  keys.onOpeningRefused((funding, reason) => {
+    turns.take(() => opening.refused(funding, reason)).catch(() => undefined);
+  });
   unblocked();
   const ticks = startTicks({
     ...{ turns, manager, monitors, peerManager, messenger, routing },
@@ -326,6 +345,7 @@ export const openEngine = async (parts: EngineParts): Promise<Engine> => {
     stop: async () => {
       ticks.stop();
       announcer.stop();
+      await feeder?.close();
       await following.stop();
       await observer.close();
       await peers.close();

@@ -88,8 +88,8 @@ export interface EventsParts {
   readonly holds: boolean;
   /** A peer that an onion message has to be brought to. */
   readonly reach: (node: string, host: string, port: number) => void;
-  /** Of the commands that wait for an opening, by the id before there was a funding transaction. */
-  readonly pending: (temporary: string, channel: string) => void;
+  /** Of the commands that wait for an opening. */
+  readonly pending: (channel: string) => void;
   readonly closed: (channel: string, reason: string) => void;
 }
 
@@ -157,10 +157,9 @@ const channelPending = ({ turns, tell, pending }: EventsParts, event: Event_Chan
   const channel = toHex(event.channel_id.get_a());
   const node = toHex(event.counterparty_node_id);
   const funding = outpointText(event.funding_txo);
-  const temporary = toHex(event.former_temporary_channel_id.get_a());
   turns.afterwards(() => {
     tell({ is: "channelPending", channel, node, funding });
-    pending(temporary, channel);
+    pending(channel);
   });
 };
 

@@ -5,7 +5,7 @@
 
 import { deserialize, serialize } from "node:v8";
 import { type Tx, txidOf } from "../../protocol/bitcoin/tx.ts";
-import { toHex } from "../../protocol/bytes.ts";
+import { fromHex, toHex } from "../../protocol/bytes.ts";
 import { sat, script, type Txid } from "../../protocol/units.ts";
 import { type Coin, walletInput } from "./coins.ts";
 import type { Jobs } from "./jobs.ts";
@@ -23,6 +23,8 @@ export interface Fundings {
   /** In a turn. The id is that of the signed transaction: its inputs are segregated witness. */
   draft(coins: readonly Coin[], outputs: Draft["outputs"]): Txid;
   drop(txid: Uint8Array): void;
+  /** Those that may not be signed yet. */
+  unsigned(): readonly Uint8Array[];
   /** In a turn: it may be signed and shown now. */
   safe(txid: Uint8Array): void;
   /** Signs all that may be, again where it did not work before. */
@@ -63,6 +65,7 @@ export const openFundings = ({
   const remove = database.prepare("DELETE FROM funding WHERE txid = ?");
   const mark = database.prepare("UPDATE funding SET safe = 1 WHERE txid = ?");
   const due = database.prepare("SELECT txid FROM funding WHERE safe = 1");
+  const waiting = database.prepare("SELECT txid FROM funding WHERE safe = 0");
   const one = database.prepare("SELECT draft FROM funding WHERE txid = ?");
 
   const sign = async (id: string): Promise<void> => {
@@ -90,6 +93,7 @@ export const openFundings = ({
       add.run(toHex(txid), serialize(draft));
       return txid;
     },
+    unsigned: () => waiting.all().map((row) => fromHex(String(row["txid"]))),
     drop: (txid) => void remove.run(toHex(txid)),
     safe: (txid) => {
       mark.run(toHex(txid));

@@ -34,6 +34,8 @@ export interface Ledger {
   failed(payment: { readonly id: string; readonly hash?: string; readonly reason: string }): void;
   /** Waits for what LDK will say of this payment, once `start` has begun it. */
   settled(id: string, start: () => Promise<void>): Promise<Settled>;
+  /** Of an invoice of ours, or of what was paid to us. */
+  isOurs(hash: string): boolean;
   /** LDK forgets what is long done; a hash is never paid a second time. */
   isPaid(id: string): boolean;
   all(): readonly PaymentRow[];
@@ -125,6 +127,7 @@ export const openLedger = (
           reject(error instanceof Error ? error : new NotDone(String(error)));
         });
       }),
+    isOurs: (hash) => held.get(hash) !== undefined,
     isPaid: (id) => paid.get(id) !== undefined,
     all: () =>
       all.all().map((row) => ({

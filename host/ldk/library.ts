@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import * as ldk from "lightningdevkit";
+import * as bindings from "lightningdevkit/bindings.mjs";
 
 /** Before anything of the bindings is called. They print their version; a worker's output is its parent's to show. */
 export const loadLdk = async (): Promise<void> => {
@@ -43,6 +44,18 @@ export const trimmer = (...handles: readonly object[]): (() => void) => {
 export const exactly = (length: number, bytes: Uint8Array, what: string): Uint8Array => {
   if (bytes.length !== length) throw new RangeError(`${what} of ${bytes.length} bytes instead of ${length}`);
   return bytes;
+};
+
+/** Not among the types of the package. */
+const { getU8ArrayElem } = bindings as unknown as {
+  getU8ArrayElem(array: number, index: number): number;
+};
+
+/** Of what LDK gives. The bindings' own `scalar_bytes` has the first of them, and zeros behind it. */
+export const scalarBytes = (scalar: ldk.BigEndianScalar): Uint8Array => {
+  // Above the address is whether the handle owns what is there. An element is looked for behind a length of 8 bytes.
+  const at = Number(BigInt.asUintN(32, (scalar as unknown as { readonly ptr: bigint }).ptr)) - 8;
+  return Uint8Array.from({ length: 32 }, (_, index) => getU8ArrayElem(at, index));
 };
 
 /** WebAssembly stopped where it stood; LDK may hold locks for ever. */

@@ -1,6 +1,6 @@
 /**
  * LDK's own handler of channel messages with an ear at it: openings go past whoever holds the keys, and the coming and going
- * of peers past the engine. Nothing is changed on the way.
+ * of peers past the engine. Nothing is changed on the way but what may not be passed on (own-hash.ts).
  */
 
 import {
@@ -12,14 +12,19 @@ import {
   MessageSendEvent_SendOpenChannelV2,
   type MessageSendEventsProviderInterface,
   Result_NoneNoneZ,
+  type UpdateAddHTLC,
 } from "lightningdevkit";
 import type { Observed } from "./keys/keys.ts";
 
 export interface Listening {
   readonly manager: ChannelManager;
   readonly observe: Pick<Observed, "openChannel" | "acceptChannel">;
+  /** What LDK is given of an HTLC that a peer adds. */
+  readonly added: (message: UpdateAddHTLC) => UpdateAddHTLC;
   readonly peerConnected: (node: Uint8Array) => void;
   readonly peerDisconnected: (node: Uint8Array) => void;
+  /** After LDK has had the peer's message. */
+  readonly reestablished: (node: Uint8Array, channel: Uint8Array) => void;
   /** What throws in a callback of LDK leaves its locks held: the worker ends. */
   readonly fatal: (error: unknown) => void;
 }
@@ -27,8 +32,10 @@ export interface Listening {
 export const listeningHandler = ({
   manager,
   observe,
+  added,
   peerConnected,
   peerDisconnected,
+  reestablished,
   fatal,
 }: Listening): ChannelMessageHandler => {
   // Each of these handles keeps what passes through it, so none is kept itself.
@@ -80,7 +87,7 @@ export const listeningHandler = ({
     handle_tx_init_rbf: (peer, msg) => guarded(() => inner().handle_tx_init_rbf(peer, msg)),
     handle_tx_ack_rbf: (peer, msg) => guarded(() => inner().handle_tx_ack_rbf(peer, msg)),
     handle_tx_abort: (peer, msg) => guarded(() => inner().handle_tx_abort(peer, msg)),
-    handle_update_add_htlc: (peer, msg) => guarded(() => inner().handle_update_add_htlc(peer, msg)),
+    handle_update_add_htlc: (peer, msg) => guarded(() => inner().handle_update_add_htlc(peer, added(msg))),
     handle_update_fulfill_htlc: (peer, msg) => guarded(() => inner().handle_update_fulfill_htlc(peer, msg)),
     handle_update_fail_htlc: (peer, msg) => guarded(() => inner().handle_update_fail_htlc(peer, msg)),
     handle_update_fail_malformed_htlc: (peer, msg) =>
@@ -104,7 +111,12 @@ export const listeningHandler = ({
         },
         () => Result_NoneNoneZ.constructor_err(),
       ),
-    handle_channel_reestablish: (peer, msg) => guarded(() => inner().handle_channel_reestablish(peer, msg)),
+    handle_channel_reestablish: (peer, msg) =>
+      guarded(() => {
+        const channel = msg.get_channel_id().get_a();
+        inner().handle_channel_reestablish(peer, msg);
+        reestablished(peer, channel);
+      }),
     handle_channel_update: (peer, msg) => guarded(() => inner().handle_channel_update(peer, msg)),
     handle_error: (peer, msg) => guarded(() => inner().handle_error(peer, msg)),
     provided_node_features: () => inner().provided_node_features(),

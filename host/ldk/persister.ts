@@ -21,7 +21,7 @@ export interface Persister {
 
 export interface PersisterParts {
   readonly store: Pick<NodeStore, "keepMonitor" | "archiveMonitor">;
-  readonly observe: Pick<Observed, "monitorUpdate" | "newMonitor">;
+  readonly observe: Pick<Observed, "monitorUpdate" | "newMonitor" | "archived">;
   readonly fatal: (error: unknown) => void;
 }
 
@@ -54,7 +54,10 @@ export const openPersister = ({ store, observe, fatal }: PersisterParts): Persis
           mark(funding, monitor);
         }),
       archive_persisted_channel: (funding) => {
-        guarded(() => store.archiveMonitor(outpointText(funding)));
+        guarded(() => {
+          store.archiveMonitor(outpointText(funding));
+          observe.archived(funding);
+        });
       },
     }),
     write: () => {

@@ -50,6 +50,8 @@ export type NodeEvent =
       readonly rule: string;
       readonly sentence: string;
       readonly waits: boolean;
+      /** A person is asked: what to type at the signer's machine, and what was asked goes on by itself. */
+      readonly command?: string;
     }
   | { readonly is: "signer"; readonly state: "connected" | "disconnected" }
   | { readonly is: "log"; readonly level: string; readonly text: string }

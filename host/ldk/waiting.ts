@@ -4,6 +4,8 @@ import { NotDone } from "./turn.ts";
 
 export interface Waiting {
   wait(id: string): Promise<string>;
+  /** It has another id from now on. */
+  renamed(from: string, to: string): void;
   done(id: string, result: string): void;
   failed(id: string, reason: string): void;
 }
@@ -22,6 +24,11 @@ export const openWaiting = (): Waiting => {
   };
   return {
     wait: (id) => new Promise((resolve, reject) => void entries.set(id, { resolve, reject })),
+    renamed: (from, to) => {
+      const entry = entries.get(from);
+      entries.delete(from);
+      if (entry !== undefined) entries.set(to, entry);
+    },
     done: (id, result) => settle(id, ({ resolve }) => resolve(result)),
     failed: (id, reason) => settle(id, ({ reject }) => reject(new NotDone(reason))),
   };

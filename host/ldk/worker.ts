@@ -11,6 +11,7 @@ import { openEngine } from "./engine.ts";
 import type { Keys } from "./keys/keys.ts";
 import { openLocalKeys } from "./keys/local.ts";
 import { openRemoteKeys } from "./keys/remote.ts";
+import { approvalCommand } from "./keys/remote-answers.ts";
 import { isPanic, loadLdk } from "./library.ts";
 import type { FromWorker, Started, ToWorker } from "./protocol.ts";
 import { type NodeStore, openNodeStore } from "./store.ts";
@@ -40,15 +41,18 @@ const openKeys = async (store: NodeStore, curve: Curve): Promise<Keys> => {
     curve,
     tell: (event) => {
       switch (event.is) {
-        case "refused":
+        case "refused": {
+          const asks = approvalCommand(event.refusal);
           tell({
             is: "refused",
             operation: event.operation,
             rule: event.refusal.rule,
             sentence: event.refusal.sentence,
             waits: event.waits,
+            ...(asks === undefined ? {} : { command: asks }),
           });
           return;
+        }
         case "trouble":
           tell({
             is: "trouble",
@@ -58,6 +62,9 @@ const openKeys = async (store: NodeStore, curve: Curve): Promise<Keys> => {
           return;
         case "defect":
           tell({ is: "trouble", what: event.where, reason: reasonOf(event.error) });
+          return;
+        case "feed":
+          tell({ is: "trouble", what: "showing blocks to the signer", reason: event.reason });
           return;
         case "signer":
           tell({ is: "signer", state: event.state.is });

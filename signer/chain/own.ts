@@ -81,9 +81,10 @@ export const openOwnChain = (parts: OwnChainParts): OwnChain => {
       ...{ ask, source, observer },
       ...(retryMs === undefined ? {} : { retry: { firstMs: retryMs, mostMs: retryMs } }),
       ...(patienceMs === undefined ? {} : { patienceMs }),
-      told: ({ is, height }) => {
-        if (is === "followed") log.write({ event: "chain-followed", source: source.name, height });
-        else log.write({ event: "block-taken-back", height });
+      told: (event) => {
+        if (event.is === "followed")
+          log.write({ event: "chain-followed", source: source.name, height: event.height });
+        else if (event.is === "takenBack") log.write({ event: "block-taken-back", height: event.height });
       },
       isFresh: () => session.channels() === 0,
       connected: ({ height, block }) => {

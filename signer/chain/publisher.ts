@@ -4,6 +4,7 @@
  * channel: a commitment of ours is published when a person hands it in, and at no other time.
  */
 
+import { patience } from "../../chain/patience.ts";
 import type { Published } from "../../chain/source.ts";
 import { toHex } from "../../protocol/bytes.ts";
 import { sha256 } from "../../protocol/hash.ts";
@@ -14,7 +15,6 @@ import type { Ask } from "./asking.ts";
 import { type Built, type Claim, rebuilt, type Wanted } from "./claims.ts";
 import { calmRate, rateOf, targetOf } from "./feerates.ts";
 import { type HeldTx, openHeld } from "./held.ts";
-import { patience } from "../../chain/patience.ts";
 import { openSending } from "./sending.ts";
 
 export interface PublisherParts {

@@ -1,9 +1,9 @@
 /** One round of publishing after the other: what was taken, what was refused, and what of that is news. */
 
+import type { Patience } from "../../chain/patience.ts";
 import type { Published } from "../../chain/source.ts";
 import type { ChannelId } from "../../protocol/units.ts";
 import type { Log } from "../log.ts";
-import type { Patience } from "../../chain/patience.ts";
 
 export interface Sent {
   /** Undefined: a person handed it in. */

@@ -29,10 +29,11 @@ export const malformedBecause = (error: Malformed, applied: readonly string[]): 
   };
 };
 
+type Passed = Exclude<Decision<Name>, { readonly is: "refused" | "asked" }>;
+
 /** A payment can be taken and still not be paid: its reply says so. */
-const standingIn = (name: Name, decision: Decision<Name>): Maybe<string> => {
-  if (name !== "checkPayment" && name !== "proposePayment") return unknown;
-  if (decision.is !== "told" && decision.is !== "kept") return unknown;
+const standingIn = (name: Name, decision: Passed): Maybe<string> => {
+  if (decision.is === "signed" || (name !== "checkPayment" && name !== "proposePayment")) return unknown;
   return (decision.reply({ points: [] }) as Reply<"checkPayment">).standing;
 };
 

@@ -44,6 +44,7 @@ const confined: Readonly<Record<string, readonly string[]>> = {
   "node-hid": ["protocol/wire/"],
   usb: ["protocol/wire/"],
   lightningdevkit: ["host/ldk/", "test/"],
+  "lightningdevkit/bindings.mjs": ["host/ldk/library.ts"],
   "bitcore-lib": ["chain/embedded/"],
   "node:sqlite": ["signer/store/", "host/", "test/"],
   "@noble/secp256k1": ["protocol/curve/noble.ts", "test/"],

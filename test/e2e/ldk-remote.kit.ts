@@ -2,12 +2,12 @@
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import type { ChannelDetails } from "lightningdevkit";
+import { type ChannelDetails, Result_ChannelIdAPIErrorZ_OK } from "lightningdevkit";
 import { type EmbeddedChain, openChain } from "../../chain/embedded/chain.ts";
 import type { NodeConfig } from "../../host/ldk/config.ts";
 import { type Engine, openEngine } from "../../host/ldk/engine.ts";
@@ -18,7 +18,7 @@ import type { KeysEvent } from "../../host/ldk/keys/remote-events.ts";
 import { loadLdk } from "../../host/ldk/library.ts";
 import { type NodeStore, openNodeStore } from "../../host/ldk/store.ts";
 import type { NodeEvent } from "../../host/ldk/told.ts";
-import { toHex } from "../../protocol/bytes.ts";
+import { fromHex, toHex } from "../../protocol/bytes.ts";
 import { loadNative } from "../../protocol/curve/index.ts";
 import { Secret } from "../../protocol/secret.ts";
 import { script } from "../../protocol/units.ts";
@@ -41,7 +41,14 @@ export interface SignerProcess {
     readonly stdout: string;
     readonly stderr: string;
   };
+  /** Of `countersign status`. The nodes of this process go on meanwhile. */
+  status(): Promise<SignerStatus>;
   remove(): Promise<void>;
+}
+
+export interface SignerStatus {
+  readonly chain: { readonly height: number };
+  readonly alarms: readonly string[];
 }
 
 const freePort = async (): Promise<number> => {
@@ -52,7 +59,17 @@ const freePort = async (): Promise<number> => {
   return port;
 };
 
-export const signerProcess = async (): Promise<SignerProcess> => {
+export interface SignerOptions {
+  /** The node shows it the chain. Else it follows none. */
+  readonly follows?: boolean;
+  /** Lines of the configuration. */
+  readonly policy?: string;
+}
+
+export const signerProcess = async ({
+  follows = false,
+  policy = "",
+}: SignerOptions = {}): Promise<SignerProcess> => {
   const home = mkdtempSync(join(tmpdir(), "countersign-ldk-"));
   const dir = join(home, "signer");
   const pass = join(home, "passphrase");
@@ -64,6 +81,8 @@ export const signerProcess = async (): Promise<SignerProcess> => {
     ...["--network", "regtest", "--listen", `127.0.0.1:${await freePort()}`, "--json"],
   );
   if (made.status !== 0) throw new Error(made.stderr);
+  const table = follows ? '\n[chain]\nsource = "host"\n' : "";
+  appendFileSync(join(dir, "countersign.toml"), `\n${policy}\n${table}`);
   let child: ChildProcess | undefined;
   const kill = async (): Promise<void> => {
     if (child === undefined) return;
@@ -84,6 +103,17 @@ export const signerProcess = async (): Promise<SignerProcess> => {
       await once(createInterface({ input: child.stdout as NodeJS.ReadableStream }), "line");
     },
     kill,
+    status: async () => {
+      const asked = spawn(process.execPath, [main, "status", "--dir", dir, "--json"], {
+        env,
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      const said: string[] = [];
+      asked.stdout.on("data", (data) => said.push(String(data)));
+      const [status] = await once(asked, "close");
+      if (status !== 0) throw new Error(`countersign status ended with ${status}`);
+      return JSON.parse(said.join("")) as SignerStatus;
+    },
     remove: async () => {
       await kill();
       rmSync(home, { recursive: true, force: true });
@@ -96,6 +126,7 @@ export interface TestNode {
   readonly keys: { -readonly [K in keyof Keys]: Keys[K] };
   readonly id: string;
   readonly events: NodeEvent[];
+  readonly database: NodeStore["database"];
   /** Of remote keys. */
   readonly said: KeysEvent[];
   channels(): readonly ChannelDetails[];
@@ -142,6 +173,7 @@ export const openNode = async ({
   });
   return {
     ...{ engine, keys, said },
+    database: store.database,
     id: toHex(keys.nodeId),
     get events() {
       return events.filter((event) => !silent(event));
@@ -173,6 +205,38 @@ export const fund = async (chain: EmbeddedChain, node: TestNode, coins = 1): Pro
 };
 
 export const newChain = (): EmbeddedChain => openChain({});
+
+/** Begins; resolves when the funding transaction is in the pool, with the channel's id. */
+export const begin = async (
+  chain: EmbeddedChain,
+  by: TestNode,
+  to: TestNode,
+  { value = 1_000_000n, push = 0n }: { readonly value?: bigint; readonly push?: bigint } = {},
+): Promise<string> => {
+  await by.keys.prepare();
+  const opened = await by.engine.turns.take(() => {
+    const made = by.engine.manager.create_channel(fromHex(to.id), value, push, 0n, null, null);
+    if (!(made instanceof Result_ChannelIdAPIErrorZ_OK)) throw new Error("LDK does not open");
+    return { waits: by.engine.openings.wait(toHex(made.res.get_a())) };
+  });
+  const before = chain.pool().length;
+  const channel = await opened.waits;
+  await until("the funding transaction", () => chain.pool().length > before);
+  return channel;
+};
+
+export const channelOf = (node: TestNode, channel: string): ChannelDetails | undefined =>
+  node.channels().find((one) => toHex(one.get_channel_id().get_a()) === channel);
+
+export const usable = async (channel: string, ...nodes: readonly TestNode[]): Promise<void> => {
+  for (const node of nodes) await until("a usable channel", () => channelOf(node, channel)?.get_is_usable());
+};
+
+/** Refusals and troubles: nothing that an honest node meets may be refused. That the signer came and went is no complaint. */
+export const complaints = ({ said }: TestNode): readonly string[] =>
+  said
+    .filter(({ is }) => is !== "signer")
+    .map((one) => JSON.stringify(one, (_, v) => (typeof v === "bigint" ? `${v}` : v)));
 
 export const link = async (from: TestNode, to: TestNode): Promise<void> => {
   const address = await to.engine.peers.listen({ host: "127.0.0.1", port: 0 });

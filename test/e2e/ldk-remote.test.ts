@@ -16,9 +16,9 @@ import {
 } from "./ldk-remote.kit.ts";
 
 describe.each([
-  { anchors: true, name: "anchors" },
-  { anchors: false, name: "static_remotekey" },
-])("an LDK node with remote keys, $name", ({ anchors }) => {
+  { anchors: true, follows: true, name: "anchors, a signer that is shown the chain" },
+  { anchors: false, follows: true, name: "static_remotekey, a signer that is shown the chain" },
+])("an LDK node with remote keys, $name", ({ anchors, follows }) => {
   let signer: SignerProcess;
   let a: TestNode;
   let b: TestNode;
@@ -38,7 +38,8 @@ describe.each([
       .map((one) => JSON.stringify(one, (_, v) => (typeof v === "bigint" ? `${v}` : v)));
 
   const openA = () => openNode({ directory: join(signer.home, "a"), chain, config, bundle: signer.bundle });
-  const openB = (directory = "b") => openNode({ directory: join(signer.home, directory), chain, config });
+  let directoryB = "b";
+  const openB = () => openNode({ directory: join(signer.home, directoryB), chain, config });
 
   const ours = (node: TestNode) => {
     const [channel] = node.channels();
@@ -102,7 +103,7 @@ describe.each([
   };
 
   beforeAll(async () => {
-    signer = await signerProcess();
+    signer = await signerProcess({ follows });
     await signer.start();
     chain.mine(101);
     a = await openA();
@@ -217,26 +218,65 @@ describe.each([
     await forceClose(b, a);
   }, 60_000);
 
-  test("punishes a peer that publishes what it has revoked", async () => {
-    await link(a, b).catch(() => undefined);
-    await open();
-    const { ofA, ofB } = await hang(9_000_000n, 8_000_000n);
+  /** B as it is now, for later; B itself goes on. */
+  const keepOld = async (name: string): Promise<void> => {
     await b.stop();
-    cpSync(join(signer.home, "b"), join(signer.home, "thief"), { recursive: true });
+    cpSync(join(signer.home, directoryB), join(signer.home, name), { recursive: true });
     b = await openB();
     await link(a, b);
-    ofA.release();
-    ofB.release();
-    await until("usable again", () => ours(a).get_is_usable());
-    await pay(a, b, 100_000_000n);
-    const before = a.engine.coins.balance().confirmed;
+  };
+
+  /** B publishes what it had when it was kept. */
+  const cheat = async (name: string): Promise<void> => {
     await b.stop();
-    b = await openB("thief");
+    directoryB = name;
+    b = await openB();
     await b.engine.turns.take(() => {
       const { manager } = b.engine;
       manager.force_close_broadcasting_latest_txn(ours(b).get_channel_id(), fromHex(a.id), "bye");
     });
     await until("the old commitment", () => chain.pool().length > 0);
+  };
+
+  test("punishes a peer that publishes what it has revoked", async () => {
+    await link(a, b).catch(() => undefined);
+    await open();
+    const { ofA, ofB } = await hang(9_000_000n, 8_000_000n);
+    await keepOld("thief");
+    ofA.release();
+    ofB.release();
+    await until("usable again", () => ours(a).get_is_usable());
+    await pay(a, b, 100_000_000n);
+    const before = a.engine.coins.balance().confirmed;
+    await cheat("thief");
+    await settle(1, 12);
+    await until("all of it", () => a.engine.coins.balance().confirmed > before + 950_000n, 2_000);
+    expect(complaints()).toEqual([]);
+  }, 60_000);
+
+  test("punishes one that was quick to take HTLCs with what it has revoked", async () => {
+    await link(a, b).catch(() => undefined);
+    await open();
+    const { held } = hold(b);
+    for (const msat of [60_000_000n, 70_000_000n, 80_000_000n]) pay(a, b, msat).catch(() => undefined);
+    await until("the HTLCs", () => held.length === 3);
+    await keepOld("quick");
+    const claim = (preimages: readonly Uint8Array[]) =>
+      b.engine.turns.take(() => {
+        for (const one of preimages) b.engine.manager.claim_funds(one);
+      });
+    await until("usable again", () => ours(a).get_is_usable());
+    await claim(held);
+    await until("the HTLCs to be settled", () => ours(b).get_outbound_capacity_msat() > 400_000_000n);
+    const before = a.engine.coins.balance().confirmed;
+    await cheat("quick");
+    chain.mine(1);
+    await b.engine.sync();
+    await claim(held);
+    await until("the HTLC transactions", () => chain.pool().length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    chain.mine(1);
+    expect(chain.pool()).toEqual([]);
     await settle(1, 12);
     await until("all of it", () => a.engine.coins.balance().confirmed > before + 950_000n, 2_000);
     expect(complaints()).toEqual([]);

@@ -5,6 +5,7 @@ import { bitcoinTargets } from "./targets/bitcoin.ts";
 import { chainTargets } from "./targets/chain.ts";
 import { boltTargets } from "./targets/invoices.ts";
 import { ldkTargets } from "./targets/ldk.ts";
+import { nodeTargets } from "./targets/node.ts";
 import { onchainTargets } from "./targets/onchain.ts";
 import { protocolTargets } from "./targets/protocol.ts";
 import { signerTargets } from "./targets/signer.ts";
@@ -16,6 +17,7 @@ export const targets: readonly Target[] = [
   ...boltTargets,
   ...onchainTargets,
   ...ldkTargets,
+  ...nodeTargets,
   ...signerTargets,
 ];
 

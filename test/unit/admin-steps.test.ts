@@ -3,15 +3,17 @@
 import { describe, expect, test } from "vitest";
 import { fromHex, toHex } from "../../protocol/bytes.ts";
 import { unknown } from "../../protocol/codec.ts";
+import { Malformed } from "../../protocol/malformed.ts";
 import type { Name, Request } from "../../protocol/operations/index.ts";
 import { type NodeId, paymentHash, type Script, script } from "../../protocol/units.ts";
-import { explained } from "../../signer/core/explain.ts";
+import { explained, malformedBecause } from "../../signer/core/explain.ts";
 import { maxIssued, withIssued } from "../../signer/core/issued.ts";
+import type { Policy } from "../../signer/core/policy.ts";
 import { refuse } from "../../signer/core/rule.ts";
 import { textOf } from "../../signer/core/rules/table.ts";
 import type { Payment } from "../../signer/core/state.ts";
-import type { Decision } from "../../signer/core/step.ts";
-import { changeAllowlist } from "../../signer/core/steps/admin.ts";
+import { type Decision, type Outlook, unwatched } from "../../signer/core/step.ts";
+import { changeAllowlist, showPolicy, status } from "../../signer/core/steps/admin.ts";
 import { curve } from "../scripted/road.ts";
 import { bob, carol } from "../scripted/scene.ts";
 import {
@@ -61,6 +63,30 @@ describe("a change of the allowlist", () => {
   });
 });
 
+test("a policy is shown in words where it has no number", () => {
+  const shown = (policy: Partial<Policy>, name: keyof Policy) => {
+    const body = { node } as Request<"showPolicy">;
+    const decision = showPolicy.decide(turnOf(body, viewOf([]), { settings: settingsOf(policy) }));
+    const reply = decision.is === "told" ? decision.reply({ points: [] }) : undefined;
+    return reply?.limits.find((one) => one.name === name)?.value;
+  };
+  expect([true, false].map((forwarding) => shown({ forwarding }, "forwarding"))).toEqual(["yes", "no"]);
+  expect(shown({ payees: [] }, "payees")).toBe("none");
+  expect(shown({ payees: [bob.id, carol.id] }, "payees")).toBe(`${toHex(bob.id)} ${toHex(carol.id)}`);
+});
+
+test("a status says why nothing new may be begun", () => {
+  const trouble = refuse(textOf("chain-not-stale"), {});
+  const alarms = (outlook: Outlook) => {
+    const body = { node } as Request<"status">;
+    const settings = settingsOf({}, { curve });
+    const decision = status.decide(turnOf(body, viewOf([], { outlook }), { settings }));
+    return decision.is === "told" ? decision.reply({ points: [] }).alarms : undefined;
+  };
+  expect(alarms({ ...unwatched, trouble })).toEqual([`${trouble.sentence} ${trouble.hint}`]);
+  expect(alarms(unwatched)).toEqual([]);
+});
+
 describe("a dry run", () => {
   const paying = (standing: string, is: "told" | "kept") =>
     explained(
@@ -82,6 +108,17 @@ describe("a dry run", () => {
   test("says nothing of how anything else stands", () => {
     const decision = { is: "told", reply: () => ({ standing: "approved" }) } as unknown as Decision<Name>;
     expect(explained("points", decision, [])).toMatchObject({ verdict: "accepted", facts: [] });
+    const signed = { ...decision, is: "signed" } as unknown as Decision<Name>;
+    expect(explained("spend", signed, [])).toMatchObject({ verdict: "accepted", facts: [] });
+  });
+
+  test("names the field that can't be read, where there is one", () => {
+    expect(malformedBecause(new Malformed("", "too short"), ["a"])).toMatchObject({
+      ...{ verdict: "malformed", sentence: "too short", facts: [], applied: ["a"] },
+    });
+    expect(malformedBecause(new Malformed("tx", "too short"), []).facts).toEqual([
+      { name: "field", value: "tx" },
+    ]);
   });
 });
 

@@ -77,6 +77,11 @@ describe("what was to be punished is", () => {
         expect([item, way(role, ...item)]).toEqual([item, "plain"]);
     }
     expect(way({ is: "remote" }, 1)).toBe("plain");
+    // No miner takes it, and a chain that has it was not checked by one.
+    for (const is of ["unlisted", "remote"] as const)
+      expect(
+        outputsOf(movedBy(closedWith({ is }), [watched([output], [Uint8Array.of(1)])]))[0]?.spent?.way.is,
+      ).toBe("plain");
     const bare = movedBy(closedWith({ is: "delayed" }), [watched([output], [])]);
     expect(outputsOf(bare)[0]?.spent?.way.is).toBe("plain");
   });

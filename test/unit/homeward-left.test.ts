@@ -2,16 +2,21 @@
 
 import { describe, expect, test } from "vitest";
 import { unknown } from "../../protocol/codec.ts";
-import { commitmentNumber, feerate, height } from "../../protocol/units.ts";
+import type { Request } from "../../protocol/operations/index.ts";
+import { type ChannelId, commitmentNumber, feerate, height } from "../../protocol/units.ts";
 import { latestOf } from "../../signer/core/chain/outlook.ts";
 import { startAt } from "../../signer/core/chain/start.ts";
 import { unpackNode } from "../../signer/core/node-records.ts";
 import { freshNode } from "../../signer/core/state.ts";
-import { withFeerate } from "../scripted/channel.ts";
+import { liveOf } from "../../signer/core/step.ts";
+import { exit } from "../../signer/core/steps/exit.ts";
+import { start, withFeerate } from "../scripted/channel.ts";
 import { contentOf } from "../scripted/content.ts";
 import { feed, mineOn, openOn, step } from "../scripted/fed.ts";
 import { bob, evenTerms, scene } from "../scripted/scene.ts";
-import { publishedBy } from "./chain-channel.ts";
+import { strangersScript } from "../scripted/spends.ts";
+import { alice, curve, publishedBy, testChannel } from "./chain-channel.ts";
+import { settingsOf, turnOf, viewOf } from "./payments.kit.ts";
 
 test("justice without a chain sees no breach, and says so", async () => {
   const on = await scene({ label: "blind" });
@@ -72,6 +77,53 @@ describe("a breach", () => {
     await justice(1_000);
     expect((await window())?.fees).toEqual(after?.fees);
   });
+});
+
+test("justice finds nothing in a channel that the chain has said nothing of", async () => {
+  const fed = await feed();
+  const { node, channel } = await openOn(fed, bob, evenTerms(), "unseen");
+  await mineOn(fed, []);
+  expect(await fed.rig.call("justice", { node, channel, feerate: feerate(1_000) })).toEqual({
+    ...{ transactions: [], height: 1 },
+    left: ["nothing to punish: the chain has no revoked commitment of this channel"],
+  });
+});
+
+test("an exit from their commitment pays no more than the policy's fee", async () => {
+  const fed = await feed();
+  const channel = await openOn(fed, bob, evenTerms(), "theirs");
+  await mineOn(fed, [channel.funding]);
+  const number = commitmentNumber(channel.number - 1n);
+  const content = contentOf(channel.shared.terms, "counterparty", number, channel.balances);
+  await mineOn(fed, [publishedBy(channel.shared, "counterparty", bob.point(number), content).tx]);
+  const asking = (rate: number): Request<"exit"> => ({
+    ...{ node: channel.node, channel: channel.channel, feerate: feerate(rate) },
+    ...{ confirmed: unknown, preimages: [] },
+  });
+  expect((await fed.rig.refusal("exit", asking(900_000))).rule).toBe("sweep-fee-range");
+  expect((await fed.rig.call("exit", asking(1_000))).transactions.length).toBe(1);
+});
+
+test("an exit takes the highest number, in whatever order they are held", () => {
+  const held = testChannel();
+  const now = start(held.terms);
+  for (const numbers of [
+    [3n, 4n],
+    [4n, 3n],
+  ] as const) {
+    const plain = held.live({ holder: numbers.map((number) => [number, now] as const) });
+    const live = { ...plain, setup: { ...plain.setup, closingScript: strangersScript(0x61) } };
+    const channel = 0n as ChannelId;
+    const body = { channel, feerate: feerate(1_000), confirmed: unknown, preimages: [] };
+    const decision = exit.decide({
+      ...turnOf<"exit", undefined>(body as unknown as Request<"exit">, viewOf([{ phase: "open", ...live }]), {
+        settings: settingsOf({}, { curve }),
+      }),
+      known: { points: [], pointsOf: numbers.map((number) => alice.point(commitmentNumber(number))) },
+    });
+    const { channel: kept } = decision.is === "signed" ? decision.change : {};
+    expect(liveOf(kept)?.holder.broadcast).toEqual([4n]);
+  }
 });
 
 test("an exit takes the content of a number that was validated last", async () => {

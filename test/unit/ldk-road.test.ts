@@ -58,6 +58,7 @@ const open = (database: DatabaseSync): Scene => {
         },
       } as unknown as SignerLine,
       tell: (event) => scene.events.push(event),
+      lost: () => undefined,
       wake: () => {
         scene.woken += 1;
       },

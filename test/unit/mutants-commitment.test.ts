@@ -5,6 +5,7 @@ import type { Htlc, Side, Terms } from "../../protocol/operations/fields.ts";
 import { contentHash, type Request } from "../../protocol/operations/index.ts";
 import { commitmentNumber, feerate, msat, type Sat, sat } from "../../protocol/units.ts";
 import { defaultPolicy, type Policy } from "../../signer/core/policy.ts";
+import { maxSettled } from "../../signer/core/records.ts";
 import { judge } from "../../signer/core/rule.ts";
 import { type ContentView, contentRules, limitRules, succeed } from "../../signer/core/rules/commitment.ts";
 import type { RuleName } from "../../signer/core/rules/table.ts";
@@ -172,7 +173,11 @@ describe("a limit", () => {
   const refused = (
     htlcs: readonly Htlc[],
     policy: Partial<Policy>,
-    { standing = [], charge = 0n }: { readonly standing?: readonly Htlc[]; readonly charge?: bigint } = {},
+    {
+      standing = [],
+      charge = 0n,
+      settled = 0,
+    }: { readonly standing?: readonly Htlc[]; readonly charge?: bigint; readonly settled?: number } = {},
   ) => {
     const content = (listed: readonly Htlc[]) =>
       ({ feerate: feerate(1_000), htlcs: listed, trimmed: [] }) as unknown as Content;
@@ -182,10 +187,15 @@ describe("a limit", () => {
       content: content(htlcs),
       charge,
       standing: [content(standing)],
-      settled: 0,
+      settled,
     } as Parameters<(typeof limitRules)[number]["check"]>[0]);
     return refusal && [refusal.rule, ...refusal.facts.map(({ value }) => value)].join(" ");
   };
+
+  test("of hashes whose settling the other side has still to sign is what a record takes", () => {
+    expect(refused([], {}, { settled: maxSettled })).toBeUndefined();
+    expect(refused([], {}, { settled: maxSettled + 1 })).toBe("commitment-htlc-count-limit 1933 1932");
+  });
 
   test("on HTLCs is on those that we offer: strangers choose the others", () => {
     const [ours, theirs] = [many("holder", 3), many("counterparty", 3)];

@@ -201,5 +201,7 @@ describe("checkFutureSecret", () => {
     const last = (1n << 48n) - 1n;
     for (const bytes of [new Uint8Array(32), new Uint8Array(32).fill(0xff), sha256(secret)])
       expect(await asks(last, bytes)).toEqual({ matches: false });
+    const nobody = { node, channel: 77n as typeof channel, number: commitmentNumber(0n), secret };
+    expect((await on.signer.refusal("checkFutureSecret", nobody)).rule).toBe("channel-known");
   });
 });

@@ -1,13 +1,20 @@
 import { describe, expect, test } from "vitest";
+import {
+  buildUnsignedInvoice,
+  encodeInvoice,
+  invoiceDigest,
+  unsignedWords,
+} from "../../protocol/bolt/invoice/invoice.ts";
 import { decodeOfferText, encodeOfferText } from "../../protocol/bolt/offer/text.ts";
 import { fromHex, toHex } from "../../protocol/bytes.ts";
 import { unknown } from "../../protocol/codec.ts";
 import { Malformed } from "../../protocol/malformed.ts";
-import { msat, type NodeId } from "../../protocol/units.ts";
+import { msat, type NodeId, paymentHash } from "../../protocol/units.ts";
 import { type Proposed, proofOf } from "../../signer/core/payments/proposal.ts";
 import { type Bill, bolt12Bill, invoiceBill, keysendBill } from "../honest/invoices.ts";
 import { htlcOf } from "../scripted/channel.ts";
 import { curve } from "../scripted/road.ts";
+import { alice, bytesOf, refundInvoice, signedInvoice } from "./bolt12-messages.ts";
 import { now } from "./payments.kit.ts";
 
 const node = fromHex(`02${"11".repeat(32)}`) as NodeId;
@@ -75,6 +82,42 @@ describe("an invoice proves", () => {
   test("without an amount whatever is paid of it", () => {
     expect(proof(open, { amount: msat(1n) }).amount).toBe(unknown);
     expect(fault(open, { amount: msat(0n) })).toBe("amount");
+  });
+});
+
+describe("what an invoice leaves out", () => {
+  const tags = { node, feeLimit: msat(0n), payee: unknown, source: "" } as const;
+
+  test("has no description, where BOLT 11 has its hash alone", () => {
+    const hash = paymentHash(new Uint8Array(32).fill(9));
+    const unsigned = buildUnsignedInvoice({
+      ...{ network: "regtest", timestamp: now, amount: msat(5n) },
+      fields: [
+        { is: "paymentHash", hash },
+        { is: "paymentSecret", bytes: new Uint8Array(32) },
+        { is: "descriptionHash", hash: new Uint8Array(32) },
+      ],
+    });
+    const digest = invoiceDigest(unsigned.hrp, unsignedWords(unsigned));
+    const { signature, recovery } = curve.signRecoverable({ digest, key: alice, lowR: false });
+    const invoice = encodeInvoice(unsigned, signature, recovery);
+    const proposed = { ...tags, kind: "invoice", hash, amount: msat(5n), invoice } as const;
+    expect(proofOf(curve, proposed, "regtest")).toMatchObject({ description: "", expires: now + 3_600 });
+  });
+
+  test("is Bitcoin, two hours and nothing, where BOLT 12 says none of it", () => {
+    const { invoiceRelativeExpiry: _, ...fields } = refundInvoice.fields;
+    const { offerDescription: __, ...silent } = fields;
+    const proofFor = (said: typeof fields | typeof silent) => {
+      const signed = signedInvoice({ fields: said, unknown: [] } as typeof refundInvoice);
+      const invoice = encodeOfferText("lni", bytesOf.invoice(signed));
+      const hash = paymentHash(said.invoicePaymentHash);
+      const proposed = { ...tags, kind: "bolt12", hash, amount: msat(5_000n), invoice } as const;
+      return proofOf(curve, proposed, "bitcoin");
+    };
+    const time = 1_700_000_000 + 7_200;
+    expect(proofFor(fields)).toMatchObject({ network: "bitcoin", expires: time, description: "a refund" });
+    expect(proofFor(silent)).toMatchObject({ unbound: "no offer or refund is shown", description: "" });
   });
 });
 

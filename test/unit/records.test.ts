@@ -243,7 +243,9 @@ describe("a record", () => {
     expect(() => unpackChannel(new Uint8Array(0))).toThrow(Malformed);
     const stub = fromHex(second.channels["open"]?.bytes ?? "");
     stub[1] = 1;
-    expect(() => unpackChannel(stub)).toThrow(/^phase: .*state/);
+    expect(() => unpackChannel(stub)).toThrow(/^phase: a stub with state/);
+    stub[1] = 4;
+    expect(() => unpackChannel(stub)).toThrow(/^phase: a forgotten channel with state/);
   });
 
   test("of version 1 is read as what it knew; of payments it knew nothing", () => {

@@ -111,6 +111,23 @@ describe("a simple close", () => {
     expect(on.signer.faults).toEqual([]);
   });
 
+  test("is of a channel that is known, and what it ends stays ended when a secret comes late", async () => {
+    const on = await opened({ label: "late" });
+    const nobody = asked(on, { channel: 77n as Ask["channel"] });
+    expect((await on.signer.refusal("signSimpleClosing", nobody)).rule).toBe("channel-known");
+    const { sign, validate, revoke, revocation } = await on.at(1n, on.start);
+    if (revoke === undefined || revocation === undefined) throw new Error("nothing to revoke");
+    await on.signer.call("signCounterpartyCommitment", sign);
+    await on.signer.call("validateHolderCommitment", validate);
+    await on.signer.call("revokeHolderCommitment", revoke);
+    await on.signer.call("signSimpleClosing", asked(on));
+    await on.signer.call("validateCounterpartyRevocation", revocation);
+    const next = await on.at(2n, on.start);
+    expect((await on.signer.refusal("signCounterpartyCommitment", next.sign)).rule).toBe(
+      "commitment-not-closed",
+    );
+  });
+
   test("ends the channel, and its fee is charged once", async () => {
     const signer = await rig({ policy: { maxFeesPerDay: sat(999n) } });
     const on = await opened({ signer, terms: evenTerms(rich) });

@@ -2,6 +2,7 @@
 
 import type * as ldk from "lightningdevkit";
 import type { NodeId, Outpoint } from "../../../protocol/units.ts";
+import type { Feeder, FeedOptions } from "../../feeder.ts";
 
 export interface Keys {
   readonly nodeId: NodeId;
@@ -16,12 +17,16 @@ export interface Keys {
   flush(): void;
   /** `start` is called, from a fresh task, when answers came in that LDK must be told of by `signer_unblocked`. */
   onUnblocked(start: () => void): void;
+  /** `end` is called when a channel that is being opened will never be signed for; it has no money in it yet. */
+  onOpeningRefused(end: (funding: Outpoint, reason: string) => void): void;
   readonly observe: Observed;
   readonly wallet: Wallet;
   /** Before a payment is sent: the signer's consent. Rejects with an error that names the rule. */
   propose(payment: ProposedPayment): Promise<void>;
   /** BOLT 11, of the human-readable part and the data in five-bit words. */
   signInvoice(hrp: string, data: Uint8Array): Promise<{ signature: Uint8Array; recovery: number }>;
+  /** Shows the node's blocks to whoever has the keys, and is closed before they are. */
+  feed?(chain: Pick<FeedOptions, "source" | "observer">): Pick<Feeder, "close">;
   readonly limits: { readonly minFeerate?: number; readonly maxFeerate?: number };
   close(): Promise<void>;
 }
@@ -32,6 +37,10 @@ export interface Observed {
   acceptChannel(from: "us" | "peer", peer: Uint8Array, msg: ldk.AcceptChannel): void;
   monitorUpdate(funding: ldk.OutPoint, update: ldk.ChannelMonitorUpdate): void;
   newMonitor(funding: ldk.OutPoint, monitor: ldk.ChannelMonitor): void;
+  /** A channel that never came about; nothing is signed for it any more. */
+  discarded(funding: ldk.OutPoint): void;
+  /** One that is at its end for good: LDK has resolved all of its outputs, weeks ago. */
+  archived(funding: ldk.OutPoint): void;
 }
 
 /** Everything that is signed outside of channels. */

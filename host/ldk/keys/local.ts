@@ -192,7 +192,11 @@ export const openLocalKeys = (parts: LocalKeysParts): Keys => {
     store: nothing,
     flush: nothing,
     onUnblocked: nothing,
-    observe: { openChannel: nothing, acceptChannel: nothing, monitorUpdate: nothing, newMonitor: nothing },
+    onOpeningRefused: nothing,
+    observe: {
+      ...{ openChannel: nothing, acceptChannel: nothing, monitorUpdate: nothing, newMonitor: nothing },
+      ...{ discarded: nothing, archived: nothing },
+    },
     wallet: openWallet(parts, manager),
     propose: async () => undefined,
     signInvoice: async (hrp, data) => {

@@ -2,7 +2,7 @@
 
 import { toHex } from "../../../protocol/bytes.ts";
 import type { Name, Reply } from "../../../protocol/operations/index.ts";
-import type { Outcome } from "../../../protocol/outcome.ts";
+import type { Outcome, Refusal } from "../../../protocol/outcome.ts";
 import { NotUnderstood, Refused, SignerFault } from "../../failures.ts";
 
 export const answerOf = <N extends Name>(_: N, outcome: Outcome<N>): Reply<N> => {
@@ -16,6 +16,15 @@ export const answerOf = <N extends Name>(_: N, outcome: Outcome<N>): Reply<N> =>
     case "fault":
       throw new SignerFault(outcome.fault);
   }
+};
+
+/** What a person types who agrees. Undefined where nobody is asked, or somebody has said no. */
+export const approvalCommand = ({ facts }: Refusal): string | undefined => {
+  const of = (wanted: string) => facts.find(({ name }) => name === wanted)?.value;
+  const approval = of("approval");
+  return approval === undefined || of("standing") !== "pending"
+    ? undefined
+    : `countersign approvals approve ${approval}`;
 };
 
 /** Nothing is wrong: a person has to agree first, or did not. */

@@ -40,6 +40,8 @@ export interface RemoteChannels {
   all(): Iterable<RemoteChannel>;
   funded(outpoint: Outpoint): RemoteChannel | undefined;
   fix(channel: RemoteChannel, setup: Request<"setup">): void;
+  /** The signer has forgotten it. */
+  forgotten(id: ChannelId): void;
   point(channel: RemoteChannel, number: CommitmentNumber): Point;
   /** From the answer to a revocation. */
   learn(channel: ChannelId, number: CommitmentNumber, points: readonly Point[]): void;
@@ -178,6 +180,15 @@ export const openChannels = ({ node, line, store, pool = 8 }: ChannelsParts): Re
       channel.setup = setup;
       byFunding.set(nameOf(setup.funding), channel);
       store.setUp(setup);
+    },
+    forgotten: (id) => {
+      const channel = byId.get(id);
+      if (channel?.setup === undefined) return;
+      byFunding.delete(nameOf(channel.setup.funding));
+      channel.setup = undefined;
+      channel.points.clear();
+      channel.preimages.clear();
+      channel.held.clear();
     },
     point: (channel, number) => {
       const known = channel.points.get(number);

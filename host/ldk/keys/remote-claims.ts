@@ -3,12 +3,12 @@
 import { p2wsh } from "../../../protocol/bitcoin/script.ts";
 import { decodeTx, encodeTx, type Tx, type TxInput } from "../../../protocol/bitcoin/tx.ts";
 import { fundingScript } from "../../../protocol/bolt/scripts.ts";
-import { equal } from "../../../protocol/bytes.ts";
+import { equal, toHex } from "../../../protocol/bytes.ts";
 import { isKnown, unknown } from "../../../protocol/codec.ts";
 import type { Htlc } from "../../../protocol/operations/fields.ts";
 import type { Request } from "../../../protocol/operations/index.ts";
 import type { Place, SpendInput, SpendOutput } from "../../../protocol/operations/spend.ts";
-import type { NodeId, Point, Preimage, Sat, Script } from "../../../protocol/units.ts";
+import type { NodeId, Outpoint, Point, Preimage, Sat, Script } from "../../../protocol/units.ts";
 import type { RemoteChannel, RemoteChannels } from "./remote-channels.ts";
 import type { RemoteStore } from "./remote-store.ts";
 
@@ -73,21 +73,38 @@ const theirs = (
     : { ...common, kind: "justiceHtlc", number: commitment.number, htlc: placed.htlc };
 };
 
+/** Of outputs that LDK has asked about: it says each value with its own input alone. */
+export type Values = Map<string, Sat>;
+
+/** A cheat has 966 HTLCs at most (BOLT 2, `max_accepted_htlcs` of both sides). */
+const mostValues = 4_096;
+
+const nameOf = ({ txid, index }: Outpoint): string => `${toHex(txid)}:${index}`;
+
 export interface ClaimParts extends OutputKinds {
   readonly node: NodeId;
   readonly store: RemoteStore;
+  readonly values: Values;
 }
 
-/** `index` is the input that is asked for; the others are taken for what was signed for the counterparty. */
+/**
+ * `index` is the input that is asked for; the others are taken for what was signed for the counterparty. Undefined while
+ * LDK has not asked about all that it alone knows the value of: it goes on to the next input at once.
+ */
 export const claimRequest = (
-  { node, store, ...kinds }: ClaimParts,
+  { node, store, values, ...kinds }: ClaimParts,
   channel: RemoteChannel,
   tx: Tx,
   index: number,
   asked: AskedInput,
-): Request<"spend"> => {
+): Request<"spend"> | undefined => {
   const revoked = asked.kind === "justice";
-  const said = (input: TxInput, i: number): SpendInput => {
+  const own = tx.inputs[index];
+  if (asked.kind === "justice" && own !== undefined) {
+    if (values.size >= mostValues) values.clear();
+    values.set(nameOf(own.outpoint), asked.value);
+  }
+  const said = (input: TxInput): SpendInput => {
     const found = theirs(channel, input, store, revoked);
     if (found !== undefined) return found;
     const common = { ...silent, outpoint: input.outpoint, channel: channel.id };
@@ -98,14 +115,16 @@ export const claimRequest = (
         ...common,
         kind: "justiceSecondLevel",
         number,
-        value: i === index ? asked.value : unknown,
+        value: values.get(nameOf(input.outpoint)) ?? unknown,
       };
     return { ...silent, outpoint: input.outpoint, kind: "foreign" };
   };
+  const inputs = tx.inputs.map(said);
+  if (inputs.some(({ kind, value }) => kind === "justiceSecondLevel" && !isKnown(value))) return undefined;
   return {
     node,
     tx: encodeTx(tx),
-    inputs: tx.inputs.map(said),
+    inputs,
     outputs: tx.outputs.map(({ script }) => outputKind(script, kinds)),
   };
 };

@@ -18,6 +18,8 @@ export type KeysEvent =
   | { readonly is: "trouble"; readonly operation: Name; readonly fault: Pick<Fault, "sentence"> }
   /** A callback of LDK that could not be served; what it was for is told as failed. */
   | { readonly is: "defect"; readonly where: string; readonly error: unknown }
+  /** Blocks that can't be shown to the signer, or that it does not take; they are shown again. */
+  | { readonly is: "feed"; readonly reason: string }
   | { readonly is: "signer"; readonly state: ClientState };
 
 export type Tell = (event: KeysEvent) => void;

@@ -8,6 +8,7 @@ import type { Name, Reply, Request } from "../../../protocol/operations/index.ts
 import type { Outcome } from "../../../protocol/outcome.ts";
 import { type ChannelId, point, signature } from "../../../protocol/units.ts";
 import type { SignerLine } from "../bridge/line.ts";
+import { scalarBytes } from "../library.ts";
 import type { Tell } from "./remote-events.ts";
 import type { Announced, Remote } from "./remote-parts.ts";
 import { guarded } from "./remote-signer.ts";
@@ -123,7 +124,7 @@ export const nodeSigner = (remote: Remote, inboundKey: Uint8Array): ldk.NodeSign
     // s * (t * P) is (s * t) * P: the tweak is public, and the signer needs not know of it.
     const at =
       tweak instanceof ldk.Option_BigEndianScalarZ_Some
-        ? curve.multiply(theirs, Uint8Array.from(tweak.some.scalar_bytes))
+        ? curve.multiply(theirs, scalarBytes(tweak.some))
         : theirs;
     // A point of our own is nobody's: what it came with is made unreadable. LDK panics on an error (BOLT 4).
     return replyOf(remote, "ecdh", { node, point: at })?.shared ?? Uint8Array.from(randomBytes(32));

@@ -15,7 +15,7 @@ import {
   type Reply,
   type Request,
 } from "../../../protocol/operations/index.ts";
-import type { Outcome } from "../../../protocol/outcome.ts";
+import type { Outcome, Refusal } from "../../../protocol/outcome.ts";
 import type { ChannelId } from "../../../protocol/units.ts";
 import { openOutbox, type Ticket, type Waiting } from "../../outbox.ts";
 import type { SignerLine } from "../bridge/line.ts";
@@ -28,8 +28,12 @@ export interface Road {
   put<N extends Name>(name: N, body: Request<N>): void;
   /** A channel that is at its end: nobody waits any more for what would move it on. */
   abandon(channel: ChannelId): void;
+  /** One that never came about: nobody waits for anything. */
+  drop(channel: ChannelId): void;
   /** What a crash left waiting is sent, in its order; resolves when each was answered or has to wait on. */
   resume(): Promise<void>;
+  /** What may pass later is asked now: something has changed. */
+  again(): void;
   store(): void;
   flush(): void;
   close(): void;
@@ -41,6 +45,8 @@ export interface RoadParts {
   readonly tell: Tell;
   /** LDK may be told to ask again. */
   readonly wake: () => void;
+  /** It will never pass, and what follows from it is refused with it. */
+  readonly lost: (request: AnyRequest, refusal: Refusal) => void;
   /** Of every reply, before LDK is woken. */
   readonly answered: (request: AnyRequest, reply: unknown) => void;
 }
@@ -68,7 +74,11 @@ const movesOn = ({ name }: AnyRequest): boolean =>
 
 const isRatchet = ({ name }: AnyRequest): boolean => operations[name].ratchet;
 
-export const openRoad = ({ line, database, tell, wake, answered }: RoadParts): Road => {
+/** A person was asked, and said no: asking again would only ask again. */
+const isDenied = ({ facts }: Refusal): boolean =>
+  facts.some(({ name, value }) => name === "standing" && value === "denied");
+
+export const openRoad = ({ line, database, tell, wake, lost, answered }: RoadParts): Road => {
   const outbox = openOutbox(database);
   const known = new Map<string, Outcome<Name>>();
   /** Asked for, and not answered. */
@@ -82,10 +92,11 @@ export const openRoad = ({ line, database, tell, wake, answered }: RoadParts): R
   const stalled = new Map<ChannelId | undefined, number>();
   const timersOf = new Set<ChannelId | undefined>();
   const ended = new Set<ChannelId | undefined>();
+  const dropped = new Set<ChannelId | undefined>();
   /** Refusals that were told: the same one again is no news. */
   const heard = new Map<string, string>();
   const inFlight = new Set<Ticket>();
-  const timers = new Set<NodeJS.Timeout>();
+  const timers = new Map<NodeJS.Timeout, () => void>();
   let closed = false;
   let resumed = false;
 
@@ -105,7 +116,7 @@ export const openRoad = ({ line, database, tell, wake, answered }: RoadParts): R
       action();
     }, ms);
     timer.unref();
-    timers.add(timer);
+    timers.set(timer, action);
   };
 
   /** All that waits for the channel, oldest first: what was refused because of its predecessor may pass now. */
@@ -179,16 +190,17 @@ export const openRoad = ({ line, database, tell, wake, answered }: RoadParts): R
         return settle(request, ticket, outcome);
       case "refusal": {
         const { refusal } = outcome;
-        const over = ended.has(channel) && movesOn(request);
+        const over = dropped.has(channel) || (ended.has(channel) && movesOn(request)) || isDenied(refusal);
         const waits = !over && (!refusal.final || (ticket !== undefined && isBehind(channel, ticket)));
         const key = keyOf(request);
-        if (heard.get(key) !== refusal.rule)
+        if (heard.get(key) !== refusal.rule && !dropped.has(channel))
           tell({ is: "refused", operation: name, channel, refusal, waits });
         if (waits) {
           heard.set(key, refusal.rule);
           return stall(request, ticket);
         }
         settle(request, ticket, outcome);
+        if (!dropped.has(channel)) lost(request, refusal);
         // Whatever waits behind it is judged without it.
         if (ticket !== undefined && stalled.delete(channel)) void retry(channel);
         return;
@@ -215,6 +227,15 @@ export const openRoad = ({ line, database, tell, wake, answered }: RoadParts): R
     else unsent.push({ request, ticket: undefined });
   };
 
+  const forget = (matches: (request: AnyRequest) => boolean): void => {
+    for (const { ticket, request } of outbox.waiting())
+      if (matches(request) && !inFlight.has(ticket)) {
+        unsettled.push(ticket);
+        heard.delete(keyOf(request));
+      }
+    unstored = unstored.filter((request) => !matches(request));
+  };
+
   return {
     reply: (name, body) => {
       const request = { name, body } as unknown as AnyRequest;
@@ -234,12 +255,11 @@ export const openRoad = ({ line, database, tell, wake, answered }: RoadParts): R
     },
     abandon: (channel) => {
       ended.add(channel);
-      for (const { ticket, request } of outbox.waiting())
-        if (channelOf(request.body) === channel && movesOn(request) && !inFlight.has(ticket)) {
-          unsettled.push(ticket);
-          heard.delete(keyOf(request));
-        }
-      unstored = unstored.filter((request) => !(channelOf(request.body) === channel && movesOn(request)));
+      forget((request) => channelOf(request.body) === channel && movesOn(request));
+    },
+    drop: (channel) => {
+      dropped.add(channel);
+      forget((request) => channelOf(request.body) === channel);
     },
     resume: async () => {
       if (resumed) return;
@@ -262,9 +282,17 @@ export const openRoad = ({ line, database, tell, wake, answered }: RoadParts): R
         void send(request, ticket);
       }
     },
+    again: () => {
+      const due = [...timers];
+      timers.clear();
+      for (const [timer, action] of due) {
+        clearTimeout(timer);
+        action();
+      }
+    },
     close: () => {
       closed = true;
-      for (const timer of timers) clearTimeout(timer);
+      for (const timer of timers.keys()) clearTimeout(timer);
     },
   };
 };

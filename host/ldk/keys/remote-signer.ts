@@ -11,7 +11,14 @@ import { point, preimage, revocationSecret, type Sat, sat, script } from "../../
 import { htlcOf, readCommitment, readHolderCommitment, readHtlcOutput } from "../reading/commitment.ts";
 import { numberOf } from "../reading/fields.ts";
 import type { RemoteChannel } from "./remote-channels.ts";
-import { type AskedInput, claimRequest, holderHtlcRequest, signatureAt, unsigned } from "./remote-claims.ts";
+import {
+  type AskedInput,
+  claimRequest,
+  holderHtlcRequest,
+  signatureAt,
+  unsigned,
+  type Values,
+} from "./remote-claims.ts";
 import { outpointOf } from "./remote-handshake.ts";
 import type { Remote } from "./remote-parts.ts";
 import { placedOf, remember } from "./remote-updates.ts";
@@ -122,8 +129,10 @@ const commitments = (remote: Remote, channel: RemoteChannel) => {
 
 const claims = (remote: Remote, channel: RemoteChannel, curve: Curve) => {
   const { road, node } = remote;
+  const values: Values = new Map();
   const claim = (bytes: Uint8Array, index: number, asked: AskedInput): Uint8Array | undefined => {
-    const reply = road.reply("spend", claimRequest(remote, channel, unsigned(bytes), index, asked));
+    const request = claimRequest({ ...remote, values }, channel, unsigned(bytes), index, asked);
+    const reply = request === undefined ? undefined : road.reply("spend", request);
     return reply === undefined ? undefined : signatureAt(reply.signatures, index);
   };
   const justice = (

@@ -46,6 +46,11 @@ export interface RemoteStore {
   channels(): readonly StoredChannel[];
   addChannel(channel: Pick<StoredChannel, "id" | "basepoints" | "closingScript">): void;
   take(id: ChannelId): void;
+  /** LDK has no more use for it, and the signer has not forgotten it yet. */
+  over(): readonly ChannelId[];
+  setOver(id: ChannelId): void;
+  /** All but its keys' public half: an old output may still be swept. */
+  forget(id: ChannelId): void;
   setUp(request: Request<"setup">): void;
   advance(id: ChannelId, holder: CommitmentNumber): void;
   /** HTLCs without an output in the counterparty's commitment. */
@@ -107,6 +112,9 @@ const bodyOf = <N extends "setup" | "validateHolderCommitment">(name: N, bytes: 
   return request.body as Request<N>;
 };
 
+/** In the column `taken`, which is 0 in the pool and 1 from then on. */
+const isOver = 2;
+
 /** Commitments of which an answer may still be asked for. */
 const remembered = 4n;
 
@@ -115,6 +123,12 @@ export const openRemoteStore = (database: DatabaseSync): RemoteStore => {
   const all = database.prepare("SELECT * FROM remote_channel ORDER BY id");
   const add = database.prepare("INSERT OR IGNORE INTO remote_channel VALUES (?, ?, ?, 0, NULL, 0)");
   const take = database.prepare("UPDATE remote_channel SET taken = 1 WHERE id = ?");
+  const over = database.prepare(`SELECT id FROM remote_channel WHERE taken = ${isOver}`);
+  const setOver = database.prepare(`UPDATE remote_channel SET taken = ${isOver} WHERE id = ?`);
+  const forget = [
+    "UPDATE remote_channel SET taken = 1, setup = NULL WHERE id = ?",
+    ...["trimmed", "held", "theirs", "preimage"].map((of) => `DELETE FROM remote_${of} WHERE channel = ?`),
+  ].map((sql) => database.prepare(sql));
   const setUp = database.prepare("UPDATE remote_channel SET setup = ? WHERE id = ?");
   const advance = database.prepare("UPDATE remote_channel SET holder = ? WHERE id = ?");
   const trimmed = database.prepare("SELECT htlcs FROM remote_trimmed WHERE channel = ? AND txid = ?");
@@ -139,13 +153,18 @@ export const openRemoteStore = (database: DatabaseSync): RemoteStore => {
         id: channelId(BigInt(row["id"] as number)),
         basepoints: basepointsOf(blobOf(row["basepoints"])),
         closingScript: scriptOf(blobOf(row["closing"])),
-        taken: row["taken"] === 1,
+        taken: row["taken"] !== 0,
         setup: row["setup"] === null ? undefined : bodyOf("setup", row["setup"]),
         holder: commitmentNumber(BigInt(row["holder"] as number)),
       })),
     addChannel: ({ id, basepoints, closingScript }) =>
       void add.run(id, packBasepoints(basepoints), closingScript),
     take: (id) => void take.run(id),
+    over: () => over.all().map((row) => channelId(BigInt(row["id"] as number))),
+    setOver: (id) => void setOver.run(id),
+    forget: (id) => {
+      for (const statement of forget) statement.run(id);
+    },
     setUp: (request) => void setUp.run(packRequest("setup", request), request.channel),
     advance: (id, holder) => void advance.run(holder, id),
     trimmed: (id, txid) => {

@@ -9,14 +9,23 @@ import { unknown } from "../../../protocol/codec.ts";
 import type { Curve } from "../../../protocol/curve/curve.ts";
 import { openCurve } from "../../../protocol/curve/index.ts";
 import type { Reply, Request } from "../../../protocol/operations/index.ts";
-import { commitmentNumber, msat, type NodeId, paymentHash, point } from "../../../protocol/units.ts";
+import {
+  commitmentNumber,
+  msat,
+  type NodeId,
+  type Outpoint,
+  paymentHash,
+  point,
+} from "../../../protocol/units.ts";
 import { readBundle } from "../../bundle.ts";
+import { feedSigner } from "../../feeder.ts";
 import { openLine, type SignerLine } from "../bridge/line.ts";
 import { readUpdate } from "../reading/update.ts";
 import type { Keys, ProposedPayment } from "./keys.ts";
 import { answerOf, NotApproved } from "./remote-answers.ts";
 import { openChannels } from "./remote-channels.ts";
 import type { KeysEvent, Tell } from "./remote-events.ts";
+import { openForgetting } from "./remote-forget.ts";
 import { openHandshakes, outpointOf } from "./remote-handshake.ts";
 import { announcer, entropySource, nodeSigner } from "./remote-node.ts";
 import type { Remote } from "./remote-parts.ts";
@@ -89,6 +98,7 @@ export const openRemoteKeys = async (parts: RemoteKeysParts): Promise<Keys> => {
   const store = openRemoteStore(database);
   const channels = openChannels({ node, line, store });
   let start = (): void => undefined;
+  let refused: (funding: Outpoint, reason: string) => void = () => undefined;
   let woken = false;
   const road = openRoad({
     line,
@@ -101,6 +111,10 @@ export const openRemoteKeys = async (parts: RemoteKeysParts): Promise<Keys> => {
         woken = false;
         start();
       });
+    },
+    lost: ({ name, body }, refusal) => {
+      if (name === "setup" || (name === "signCounterpartyCommitment" && body.number === 0n))
+        refused(body.funding, refusal.sentence);
     },
     answered: ({ name, body }, reply) => {
       if (name === "revokeHolderCommitment")
@@ -124,6 +138,7 @@ export const openRemoteKeys = async (parts: RemoteKeysParts): Promise<Keys> => {
     announce: announcer({ node, line, tell }),
   };
   const guard = guarded(remote);
+  const forgetting = openForgetting({ node, line, store, forgotten: channels.forgotten });
 
   return {
     nodeId: node,
@@ -138,9 +153,13 @@ export const openRemoteKeys = async (parts: RemoteKeysParts): Promise<Keys> => {
     flush: () => {
       road.flush();
       channels.topUp();
+      forgetting.flush();
     },
     onUnblocked: (begin) => {
       start = begin;
+    },
+    onOpeningRefused: (end) => {
+      refused = end;
     },
     observe: {
       openChannel: guard("open_channel", () => undefined, remote.handshakes.openChannel),
@@ -154,6 +173,24 @@ export const openRemoteKeys = async (parts: RemoteKeysParts): Promise<Keys> => {
         },
       ),
       newMonitor: () => undefined,
+      discarded: guard(
+        "discarded funding",
+        () => undefined,
+        (funding) => {
+          const channel = channels.funded(outpointOf(funding));
+          if (channel === undefined) return;
+          road.drop(channel.id);
+          forgetting.over(channel.id);
+        },
+      ),
+      archived: guard(
+        "archived channel",
+        () => undefined,
+        (funding) => {
+          const channel = channels.funded(outpointOf(funding));
+          if (channel !== undefined) forgetting.over(channel.id);
+        },
+      ),
     },
     wallet: openWallet(remote, places),
     propose: async (payment) => {
@@ -166,9 +203,21 @@ export const openRemoteKeys = async (parts: RemoteKeysParts): Promise<Keys> => {
       const { signature, recoveryId } = answerOf("signInvoice", await line.ask("signInvoice", body));
       return { signature, recovery: recoveryId };
     },
+    feed: (chain) =>
+      feedSigner({
+        ...{ node, ...chain },
+        client: { outcome: (name, body) => line.ask(name, body) },
+        isFresh: () => ![...channels.all()].some(({ setup }) => setup !== undefined),
+        told: (event) => {
+          if (event.is === "trouble") tell({ is: "feed", reason: event.reason });
+          // What was refused for want of blocks may pass now.
+          else if (event.is === "shown") road.again();
+        },
+      }),
     limits: { minFeerate: bounds.minFeerate, maxFeerate: bounds.maxFeerate },
     close: async () => {
       road.close();
+      forgetting.close();
       await line.close();
     },
   };

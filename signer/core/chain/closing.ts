@@ -110,10 +110,7 @@ const ofVariant = (
     height: found.height,
     closer: { is: owner, number: variant.number, content: variant.hash },
     delayed: scripts.delayed,
-    outputs: followed(found, scripts, (_, index) => {
-      const htlc = htlcs.get(index);
-      return htlc === undefined ? undefined : { is: "htlc", htlc };
-    }),
+    outputs: followed(found, scripts, (_, index) => ({ is: "htlc", htlc: given(htlcs.get(index), "HTLC") })),
   };
 };
 

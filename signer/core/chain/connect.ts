@@ -12,13 +12,13 @@ import { outputsIn, rangeOfTx } from "../../../protocol/bitcoin/tx-range.ts";
 import type { Watches } from "../../../protocol/bitcoin/watch.ts";
 import { equal } from "../../../protocol/bytes.ts";
 import type { Curve } from "../../../protocol/curve/curve.ts";
-import { Malformed } from "../../../protocol/malformed.ts";
+import { within } from "../../../protocol/malformed.ts";
 import type { Refusal } from "../../../protocol/outcome.ts";
 import { type Height, height, type Outpoint, type Script } from "../../../protocol/units.ts";
 import { type Facts, refuse } from "../rule.ts";
 import { textOf } from "../rules/table.ts";
 import { type Evidence, examine, headerIn, type SeenBlock, type Shown } from "./evidence.ts";
-import { type ChainView, findBlock, type KnownBlock, maxKept, readable, tipOf } from "./view.ts";
+import { type ChainView, findBlock, type KnownBlock, maxKept, oldestOf, readable, tipOf } from "./view.ts";
 
 export interface ConnectTerms {
   readonly watches: Watches;
@@ -158,8 +158,7 @@ const extend = (
 
 const take = (draft: Draft, evidence: Evidence): Facts | undefined => {
   const header = decodeHeader(headerIn(evidence));
-  const last = draft.blocks.length - 1;
-  const tip = draft.blocks[last] as KnownBlock;
+  const tip = tipOf(draft);
   if (equal(header.previous, tip.at.hash)) return extend(draft, evidence, { header, parent: tip });
   const known = findBlock(draft.blocks, blockHash(header));
   if (known !== undefined) {
@@ -173,7 +172,7 @@ const take = (draft: Draft, evidence: Evidence): Facts | undefined => {
       expected: readable(tip.at.hash),
       found: readable(header.previous),
       tip: tip.at.height,
-      oldest: (draft.blocks[0] as KnownBlock).at.height,
+      oldest: oldestOf(draft).at.height,
     };
   cut(draft, parent.index, parent.block.at.height);
   return extend(draft, evidence, { header, parent: parent.block });
@@ -195,15 +194,11 @@ export const connectBlocks = (
     ...{ seen: [], watches: terms.watches },
   };
   for (const [i, evidence] of evidences.entries()) {
-    try {
-      const facts = take(draft, evidence);
-      if (facts !== undefined) return refused(facts);
-    } catch (error) {
-      throw error instanceof Malformed ? error.within(`[${i}]`) : error;
-    }
+    const facts = within(`[${i}]`, () => take(draft, evidence));
+    if (facts !== undefined) return refused(facts);
   }
   const blocks = draft.blocks.slice(-(maxKept + 1));
-  const { at } = tipOf({ ...view, blocks });
+  const { at } = tipOf({ blocks });
   if (draft.fork < was.height && at.work <= was.work)
     return refused({ broken: "branch", fork: draft.fork, tip: was.height, height: at.height });
   const best = at.work > view.best.work ? { height: at.height, hash: at.hash, work: at.work } : view.best;

@@ -12,7 +12,7 @@ import type { ChannelState, Live } from "../state.ts";
 import { liveOf } from "../step.ts";
 import type { ChainState } from "./book.ts";
 import { inclusion } from "./depths.ts";
-import { type Output, type Standing, standingOf } from "./onchain.ts";
+import { type Close, type Output, type Standing, standingOf } from "./onchain.ts";
 import { heightOf } from "./view.ts";
 
 export interface Open {
@@ -68,9 +68,7 @@ const openOf = ({ outpoint, role, height: since }: Output, is: Standing["is"], l
   }
 };
 
-const endedOf = (channel: ChannelId, state: ChannelState, { onchain }: ChainState): Ended[] => {
-  const live = liveOf(state);
-  const close = onchain.get(channel)?.close;
+const endedOf = (channel: ChannelId, close: Close | undefined, live: Live | undefined): Ended[] => {
   if (live === undefined || close === undefined) return [];
   const { is } = standingOf(close, live);
   const open = close.outputs.flatMap((output) =>
@@ -85,10 +83,7 @@ export const endsIn = (channels: ReadonlyMap<ChannelId, ChannelState>, chain: Ch
   const spends = [...chain.onchain.values()].flatMap(({ close }) => close?.outputs ?? []);
   return {
     height: heightOf(chain.view),
-    channels: [...chain.onchain.keys()].flatMap((id) => {
-      const state = channels.get(id);
-      return state === undefined ? [] : endedOf(id, state, chain);
-    }),
+    channels: [...chain.onchain].flatMap(([id, { close }]) => endedOf(id, close, liveOf(channels.get(id)))),
     preimages: spends.flatMap(({ spent }) => (spent?.way.is === "preimage" ? [spent.way.preimage] : [])),
   };
 };

@@ -31,7 +31,7 @@ import {
 import { invalid, Malformed } from "../../../protocol/malformed.ts";
 import * as f from "../../../protocol/operations/fields.ts";
 import type { Closer, Funding, Onchain, Output, Role, Spent, Way } from "./onchain.ts";
-import { type ChainView, type KnownBlock, maxKept } from "./view.ts";
+import { type ChainView, type KnownBlock, maxKept, oldestOf, tipOf } from "./view.ts";
 
 const version = 1;
 const versioned = u8("record version", (n) => {
@@ -78,9 +78,8 @@ const view = P.struct({
   wholeFrom: maybe(f.height).packed,
 });
 
-export const packView = ({ network, best, blocks: [oldest, ...rest], wholeFrom }: ChainView): Uint8Array => {
-  if (oldest === undefined) throw new RangeError("a view without a block");
-  const { header, at, coverage, unproven } = oldest;
+export const packView = ({ network, best, blocks, wholeFrom }: ChainView): Uint8Array => {
+  const { header, at, coverage, unproven } = oldestOf({ blocks });
   return view.encode({
     version,
     network,
@@ -95,7 +94,7 @@ export const packView = ({ network, best, blocks: [oldest, ...rest], wholeFrom }
       coverage,
       unproven,
     },
-    following: rest.map(({ header: { version, merkleRoot, time, bits, nonce }, coverage }) => ({
+    following: blocks.slice(1).map(({ header: { version, merkleRoot, time, bits, nonce }, coverage }) => ({
       ...{ version: version >>> 0, merkleRoot, time, bits, nonce, coverage },
     })),
     wholeFrom: wholeFrom ?? unknown,
@@ -115,7 +114,7 @@ export const unpackView = (bytes: Uint8Array): ChainView => {
   };
   const blocks: KnownBlock[] = [{ header, at: first, coverage, unproven }];
   for (const [i, { coverage, version, ...fields }] of following.entries()) {
-    const before = blocks[i] as KnownBlock;
+    const before = tipOf({ blocks });
     const header: Header = { ...fields, version: version | 0, previous: before.at.hash };
     const connected = connect(network, before.at, header);
     if (connected.is === "broken")
@@ -126,7 +125,7 @@ export const unpackView = (bytes: Uint8Array): ChainView => {
     const at = connected.view;
     blocks.push({ header, at, coverage, unproven: coverage === "whole" ? before.unproven : at.height });
   }
-  const { at } = blocks.at(-1) as KnownBlock;
+  const { at } = tipOf({ blocks });
   if (best.work < at.work) throw new Malformed("best.work", "less than the tip's");
   return { network, blocks, best, ...(isKnown(wholeFrom) ? { wholeFrom } : {}) };
 };

@@ -11,7 +11,7 @@ import { plus } from "../payments/settlement.ts";
 import type { Live, Settled, Variant } from "../state.ts";
 import { isDeep } from "./depths.ts";
 import { fateOf } from "./fate.ts";
-import { type Onchain, standingOf } from "./onchain.ts";
+import { type Close, type Onchain, standingOf } from "./onchain.ts";
 
 interface Resolved {
   readonly open: readonly Htlc[];
@@ -55,9 +55,7 @@ const resolver =
 const only = <V extends Variant>(variants: readonly V[], content: Uint8Array): readonly V[] =>
   variants.filter(({ hash }) => equal(hash, content));
 
-const confirmed = (onchain: Onchain, live: Live): Live | undefined => {
-  const { close } = onchain;
-  if (close === undefined) return undefined;
+const confirmed = (close: Close, live: Live): Live | undefined => {
   const standing = standingOf(close, live);
   const { holder, counterparty } = live;
   switch (standing.is) {
@@ -98,7 +96,7 @@ export const remainingOf = (onchain: Onchain, live: Live, tip: Height): Live => 
   if (close === undefined || !isDeep(close.height, tip)) return live;
   const known = made.get(live);
   if (known?.onchain === onchain && known.tip === tip) return known.remaining;
-  const left = confirmed(onchain, live);
+  const left = confirmed(close, live);
   const resolved = resolver(onchain, live, tip);
   const remaining: Live =
     left === undefined

@@ -71,21 +71,18 @@ export const surveyOf = (movement: Movement, world: World): Survey => {
 
 /** `points` are those that the survey asked for, in its order. */
 export const followAll = (
-  { movement, touched, points: asked }: Survey,
+  { movement, touched, points: asked }: Survey & { readonly movement: Moved },
   { chain }: Pick<World, "chain">,
   points: readonly Point[],
   curve: Curve,
 ): ReadonlyMap<ChannelId, Onchain> => {
-  const result = new Map<ChannelId, Onchain>();
-  if (movement.is === "refused") return result;
-  for (const { channel, live } of touched) {
+  const followed = ({ channel, live }: Touched): Onchain => {
     const holderPoints = new Map(
       asked.flatMap((one, at) =>
         one.channel === channel ? [[one.number, given(points[at], "point")] as const] : [],
       ),
     );
-    const onchain = chain.onchain.get(channel) ?? unseen;
-    result.set(channel, follow(onchain, movement, { live, curve, holderPoints }));
-  }
-  return result;
+    return follow(chain.onchain.get(channel) ?? unseen, movement, { live, curve, holderPoints });
+  };
+  return new Map(touched.map((one) => [one.channel, followed(one)]));
 };

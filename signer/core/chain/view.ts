@@ -39,11 +39,9 @@ export interface ChainView {
   readonly wholeFrom?: Height;
 }
 
-export const tipOf = ({ blocks }: ChainView): KnownBlock => {
-  const tip = blocks.at(-1);
-  if (tip === undefined) throw new RangeError("a view without a block");
-  return tip;
-};
+export const tipOf = ({ blocks }: Pick<ChainView, "blocks">): KnownBlock => blocks.at(-1) as KnownBlock;
+
+export const oldestOf = ({ blocks }: Pick<ChainView, "blocks">): KnownBlock => blocks[0] as KnownBlock;
 
 export const heightOf = (view: ChainView): Height => tipOf(view).at.height;
 

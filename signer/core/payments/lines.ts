@@ -36,10 +36,10 @@ const sumsFrom = (htlcs: readonly Htlc[]): ((expiry: number) => bigint) => {
     let [low, high] = [0, sorted.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((sorted[middle]?.expiry ?? 0) >= expiry) low = middle + 1;
+      if ((sorted[middle] as Htlc).expiry >= expiry) low = middle + 1;
       else high = middle;
     }
-    return sums[low] ?? 0n;
+    return sums[low] as bigint;
   };
 };
 

@@ -14,7 +14,7 @@ import { bitcoinChain } from "../../../protocol/bolt/offer/values.ts";
 import { equal } from "../../../protocol/bytes.ts";
 import { isKnown, type Maybe, unknown } from "../../../protocol/codec.ts";
 import type { Curve } from "../../../protocol/curve/curve.ts";
-import { invalid, Malformed } from "../../../protocol/malformed.ts";
+import { invalid, Malformed, within } from "../../../protocol/malformed.ts";
 import type { Network } from "../../../protocol/operations/fields.ts";
 import type { Request } from "../../../protocol/operations/index.ts";
 import type { NodeId, PaymentHash } from "../../../protocol/units.ts";
@@ -35,14 +35,6 @@ export interface Proof {
   /** Why a BOLT 12 invoice is none for what it is shown with. */
   readonly unbound: string | undefined;
 }
-
-const within = <T>(path: string, read: () => T): T => {
-  try {
-    return read();
-  } catch (error) {
-    throw error instanceof Malformed ? error.within(path) : error;
-  }
-};
 
 const fromBolt11 = (curve: Curve, { invoice }: Proposed): Proof => {
   const parsed = within("invoice", () => parseInvoice(curve, invoice));

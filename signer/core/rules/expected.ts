@@ -7,7 +7,7 @@ import { decodeTx, encodeTx, type Tx } from "../../../protocol/bitcoin/tx.ts";
 import { anchorValue } from "../../../protocol/bolt/channel.ts";
 import type { Commitment } from "../../../protocol/bolt/commitment.ts";
 import { equal, toHex } from "../../../protocol/bytes.ts";
-import { Malformed } from "../../../protocol/malformed.ts";
+import { within } from "../../../protocol/malformed.ts";
 import type { Refusal } from "../../../protocol/outcome.ts";
 import { type Facts, refuse } from "../rule.ts";
 import { type Blueprint, mistakeBehind, sideOf } from "./misbuilt.ts";
@@ -62,7 +62,7 @@ const outputs = (told: Tx, own: Tx, blueprint: Blueprint): Difference => {
     const { side, anchor } = sideOf(blueprint, script);
     if (found > wanted) return [`commitment-singular-to-${side}`, { script, times: found }];
     if (anchor) return [`commitment-anchor-to-${side}`, { script }];
-    if (found < wanted) return ["commitment-scripts", { missing: script, value }];
+    return ["commitment-scripts", { missing: script, value }];
   }
   return ["commitment-other", { outputs: told.outputs.length }];
 };
@@ -73,12 +73,7 @@ export const compareExpected = (
   blueprint: Blueprint,
 ): Refusal | undefined => {
   if (equal(expected, encodeTx(tx))) return undefined;
-  let told: Tx;
-  try {
-    told = decodeTx(expected).tx;
-  } catch (error) {
-    throw error instanceof Malformed ? error.within("expected") : error;
-  }
+  const told = within("expected", () => decodeTx(expected).tx);
   const [name, facts] = difference(told, tx, blueprint);
   return refuse(textOf(name), facts);
 };

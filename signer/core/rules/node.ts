@@ -16,6 +16,7 @@ import type { Network, Tier } from "../../../protocol/operations/fields.ts";
 import type { NodeId, Point } from "../../../protocol/units.ts";
 import type { Facts, Rule } from "../rule.ts";
 import type { Live } from "../state.ts";
+import { given } from "../step.ts";
 import { rule } from "./table.ts";
 
 export type Reading<T> = { readonly value: T } | { readonly facts: Facts };
@@ -59,8 +60,7 @@ const ofAnother = ({ chain }: ChannelAnnouncement | ChannelUpdate, network: Netw
   chain === network ? undefined : { chain, network };
 
 const announced = (body: ChannelAnnouncement, { node, live, network }: GossipView): Facts | undefined => {
-  if (live === undefined) return { channel: false };
-  const { peer, holder, counterparty } = live.setup;
+  const { peer, holder, counterparty } = given(live, "channel").setup;
   const ours = { node, funding: holder.funding };
   const theirs = { node: peer, funding: counterparty.funding };
   if (!namesKeys(body, { ours, theirs })) return { peer, ours: ours.funding, theirs: theirs.funding };

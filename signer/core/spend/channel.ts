@@ -17,7 +17,7 @@ import type {
   Txid,
 } from "../../../protocol/units.ts";
 import { type Live, other } from "../state.ts";
-import { rebuild } from "../steps/commitment.ts";
+import { type Rebuild, rebuild } from "../steps/commitment.ts";
 
 /** A live commitment, as our own state has it. */
 export interface Origin {
@@ -39,36 +39,43 @@ export interface ChannelClaims {
   plan(claim: ChannelClaim): ChannelPlan;
 }
 
+const originOf = (rebuilt: Rebuild, curve: Curve): Origin => {
+  const { owner, setup, point, content } = rebuilt;
+  const { commitment } = rebuild(rebuilt, curve);
+  const htlcs = new Map(
+    commitment.htlcs.map(({ htlc: { offeredBy, ...htlc }, index }): [number, Htlc] => [
+      index,
+      { ...htlc, offeredBy: offeredBy === "broadcaster" ? owner : other(owner) },
+    ]),
+  );
+  return {
+    owner,
+    number: content.number,
+    point,
+    feerate: content.feerate,
+    outputs: commitment.tx.outputs,
+    weight: commitmentWeight(setup.terms.type, htlcs.size),
+    htlcAt: (index) => htlcs.get(index),
+  };
+};
+
 const originIn = (
-  live: Live,
+  { setup, holder, counterparty }: Live,
   txid: Txid,
   curve: Curve,
   pointOf: (number: CommitmentNumber) => Point | undefined,
 ): Origin | undefined => {
-  for (const owner of ["holder", "counterparty"] as const) {
-    const content = live[owner].variants.find((variant) => equal(variant.txid, txid));
-    if (content === undefined) continue;
-    const theirs = live.counterparty.variants.find((variant) => equal(variant.txid, txid));
-    const point = owner === "holder" ? pointOf(content.number) : theirs?.point;
-    if (point === undefined) return undefined;
-    const { commitment } = rebuild({ owner, setup: live.setup, point, content }, curve);
-    const htlcs = new Map(
-      commitment.htlcs.map(({ htlc: { offeredBy, ...htlc }, index }): [number, Htlc] => [
-        index,
-        { ...htlc, offeredBy: offeredBy === "broadcaster" ? owner : other(owner) },
-      ]),
-    );
-    return {
-      owner,
-      number: content.number,
-      point,
-      feerate: content.feerate,
-      outputs: commitment.tx.outputs,
-      weight: commitmentWeight(live.setup.terms.type, htlcs.size),
-      htlcAt: (index) => htlcs.get(index),
-    };
+  const ours = holder.variants.find((variant) => equal(variant.txid, txid));
+  if (ours !== undefined) {
+    const point = pointOf(ours.number);
+    // Only of what was signed for broadcast is the point known.
+    return point === undefined
+      ? undefined
+      : originOf({ owner: "holder", setup, point, content: ours }, curve);
   }
-  return undefined;
+  const theirs = counterparty.variants.find((variant) => equal(variant.txid, txid));
+  if (theirs === undefined) return undefined;
+  return originOf({ owner: "counterparty", setup, point: theirs.point, content: theirs }, curve);
 };
 
 export const claimsOf = (

@@ -7,7 +7,7 @@ import { equal } from "../../../protocol/bytes.ts";
 import { isKnown, type Maybe } from "../../../protocol/codec.ts";
 import type { Curve } from "../../../protocol/curve/curve.ts";
 import { sha256 } from "../../../protocol/hash.ts";
-import { Malformed } from "../../../protocol/malformed.ts";
+import { Malformed, within } from "../../../protocol/malformed.ts";
 import type { Htlc } from "../../../protocol/operations/fields.ts";
 import type { InputKind, Place, SpendInput } from "../../../protocol/operations/spend.ts";
 import type { Refusal } from "../../../protocol/outcome.ts";
@@ -92,19 +92,11 @@ const need = <T>(value: Maybe<T>, index: number, field: string): T => {
 const shownBy = ({ outpoint, prevTx }: SpendInput, index: number): TxOutput | undefined => {
   if (!isKnown(prevTx)) return undefined;
   const path = `inputs[${index}].prevTx`;
-  const { tx } = decodedWithin(prevTx, path);
+  const { tx } = within(path, () => decodeTx(prevTx));
   if (!equal(txidOf(tx), outpoint.txid)) throw new Malformed(path, "not the transaction that is spent");
   const output = tx.outputs[outpoint.index];
   if (output === undefined) throw new Malformed(path, `it has no output ${outpoint.index}`);
   return output;
-};
-
-const decodedWithin = (bytes: Uint8Array, path: string): ReturnType<typeof decodeTx> => {
-  try {
-    return decodeTx(bytes);
-  } catch (error) {
-    throw error instanceof Malformed ? error.within(path) : error;
-  }
 };
 
 interface Found {

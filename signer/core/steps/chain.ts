@@ -14,7 +14,7 @@ import { unseen } from "../chain/onchain.ts";
 import { alarmsIn } from "../chain/outlook.ts";
 import { toldOf } from "../chain/telling.ts";
 import { followAll, type Survey, surveyOf } from "../chain/touched.ts";
-import { type ChainView, heightOf, isBehind, tipOf, wholeSince } from "../chain/view.ts";
+import { type ChainView, heightOf, isBehind, oldestOf, tipOf, wholeSince } from "../chain/view.ts";
 import { refuse } from "../rule.ts";
 import { textOf } from "../rules/table.ts";
 import { type Decision, liveOf, refused, type Settings, type Step, type View } from "../step.ts";
@@ -76,7 +76,10 @@ const moving = <N extends Moving>(move: Move<N>): Step<N, Survey | undefined> =>
     const { view: chain } = movement;
     return {
       is: "kept",
-      change: { chain, onchain: followAll(prepared, view, known.pointsOf ?? [], settings.curve) },
+      change: {
+        chain,
+        onchain: followAll({ ...prepared, movement }, view, known.pointsOf ?? [], settings.curve),
+      },
       reply: () => tipIn(chain) as Reply<N>,
     };
   },
@@ -161,14 +164,13 @@ export const chainTip: Step<"chainTip", undefined> = {
   prepare: () => undefined,
   decide: ({ view: { chain } }) => {
     const { view } = chain;
-    const oldest = view?.blocks[0];
     return {
       is: "told",
       reply: () =>
-        view === undefined || oldest === undefined
+        view === undefined
           ? { followed: false, ...nowhere, oldest: nowhere.height, wholeSince: nowhere.height, behind: false }
           : {
-              ...{ followed: true, ...tipIn(view), oldest: oldest.at.height },
+              ...{ followed: true, ...tipIn(view), oldest: oldestOf(view).at.height },
               ...{ wholeSince: wholeSince(view), behind: isBehind(view) },
             },
     };

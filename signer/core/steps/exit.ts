@@ -1,6 +1,7 @@
 /** exit: our last commitment and everything that follows from it, for a person whose host is gone or not to be trusted. */
 
-import { encodeTx, encodeWitnessTx, type Tx, txidOf } from "../../../protocol/bitcoin/tx.ts";
+import { encodeTx, encodeWitnessTx, txidOf } from "../../../protocol/bitcoin/tx.ts";
+import { type HtlcTerms, htlcSighash, htlcTransaction } from "../../../protocol/bolt/htlc.ts";
 import { claimDigest, claimWitness } from "../../../protocol/bolt/spend-sign.ts";
 import { fundingWitness } from "../../../protocol/bolt/witness.ts";
 import { equal, toHex } from "../../../protocol/bytes.ts";
@@ -82,8 +83,13 @@ const stagesOf = (
   const { number, feerate } = variant;
   const pointAt = pointsIn(live, known);
   const point = pointAt(number);
-  const { commitment } = rebuild({ owner: "holder", setup, point, content: variant }, curve);
+  const { commitment, keys } = rebuild({ owner: "holder", setup, point, content: variant }, curve);
   const { txid, tx } = commitment;
+  const { type } = setup.terms;
+  const form: HtlcTerms = { type, feerate, delay: setup.terms.counterparty.toSelfDelay, keys };
+  // With anchors it pays no fee: signed as the counterparty did, it takes an input of any wallet that pays one (BOLT 3).
+  const alone = type !== "anchors";
+  const signedAs = htlcSighash(type, "countersignatory");
   const claims = claimsOf(channel, live, curve, pointAt);
   const at = (index: number): Outpoint => ({ txid, index });
   const seen = (index: number): Output | undefined =>
@@ -98,7 +104,8 @@ const stagesOf = (
 
   const preimageOf = (hash: Uint8Array): Preimage | undefined =>
     preimages.find((one) => equal(sha256(one), hash));
-  const stages = commitment.htlcs.map(({ htlc, index }, i): Stages => {
+  const stages = commitment.htlcs.map((committed, i): Stages => {
+    const { htlc, index } = committed;
     const name = `HTLC of ${toSat(htlc.amount)} sat with hash ${toHex(htlc.hash)}`;
     const isTimeout = htlc.offeredBy === "broadcaster";
     const preimage = isTimeout ? undefined : preimageOf(htlc.hash);
@@ -106,35 +113,26 @@ const stagesOf = (
     if (!isTimeout && preimage === undefined)
       return { drafts: [], coins: [], left: [`${name}: received, and no preimage of it was given`] };
     const plan = claims.plan({ kind: "holderHtlc", point, feerate, htlc });
-    const { timing, countersigned, value = toSat(htlc.amount), key } = plan;
-    if (timing.is !== "fixed" || countersigned === undefined)
-      throw new Error("an HTLC of ours that the counterparty need not sign");
-    const second: Tx = {
-      version: 2,
-      inputs: [{ outpoint: at(index), sequence: timing.sequence }],
-      outputs: [countersigned.output],
-      locktime: timing.locktime,
-    };
-    // With anchors it pays no fee: signed as the counterparty did, it takes an input of any wallet that pays one (BOLT 3).
-    const { type } = countersigned;
+    const second = htlcTransaction(txid, committed, form);
     const countersignature = given(variant.htlcSignatures[i], "HTLC signature");
-    const digest = claimDigest({ tx: second, index: 0, plan }, [{ value, script: plan.output }], type);
-    const bare = countersigned.alone ? "" : "; it pays no fee: add an input that does, after ours";
+    const spent = { value: toSat(htlc.amount), script: plan.output };
+    const digest = claimDigest({ tx: second, index: 0, plan }, [spent], signedAs);
+    const bare = alone ? "" : "; it pays no fee: add an input that does, after ours";
     const draft: Draft = {
       what: `${isTimeout ? "takes back" : "claims"} the ${name}${bare}`,
-      ...{ tx: second, after: txid, key: { digest, channel, key } },
+      ...{ tx: second, after: txid, key: { digest, channel, key: plan.key } },
       ...timeOf(second, close?.height),
       witness: (signed) =>
         claimWitness(plan, {
-          ...{ signature: signed, type, countersignature },
+          ...{ signature: signed, type: signedAs, countersignature },
           ...(preimage === undefined ? {} : { preimage }),
         }),
     };
     const coin: Coin = {
       ...delayed,
-      what: `what the transaction of the ${name} pays${countersigned.alone ? "" : ", if no input was added,"}`,
+      what: `what the transaction of the ${name} pays${alone ? "" : ", if no input was added,"}`,
       outpoint: { txid: txidOf(second), index: 0 },
-      value: countersigned.output.value,
+      value: given(second.outputs[0], "output").value,
       since: undefined,
       said: { number, prevTx: encodeTx(second) },
     };
@@ -164,7 +162,7 @@ const stagesOf = (
     drafts: stages.flatMap(({ drafts }) => drafts),
     coins: [...own, ...stages.flatMap(({ coins }) => coins), ...seconds],
     left: [
-      ...(setup.terms.type === "anchors" && close === undefined
+      ...(type === "anchors" && close === undefined
         ? ["our anchor: spend it where the commitment needs a higher fee to confirm"]
         : []),
       ...stages.flatMap(({ left }) => left),
@@ -173,11 +171,15 @@ const stagesOf = (
 };
 
 /** No commitment of ours can be published any more: what is ours in the other one is. */
-const afterTheirs = (turn: ExitTurn, live: Live, close: Close): Decision<"exit"> => {
+const afterTheirs = (
+  turn: ExitTurn,
+  live: Live,
+  close: Close,
+  standing: keyof typeof closedBy,
+): Decision<"exit"> => {
   const { body, view, known, settings } = turn;
   const { channel, node, feerate, preimages } = body;
-  const standing = standingOf(close, live).is;
-  const ended = standing === "holder" ? [] : [`our commitment: ${closedBy[standing]} has ended the channel`];
+  const ended = `our commitment: ${closedBy[standing]} has ended the channel`;
   const point = pointsIn(live, known);
   const claims = claimsOf(channel, live, settings.curve, point);
   const theirs = standing === "revoked" ? { coins: [], left: [] } : coinsOfTheirs(close, live, preimages);
@@ -185,7 +187,7 @@ const afterTheirs = (turn: ExitTurn, live: Live, close: Close): Decision<"exit">
   const brought = bringHome(theirs.coins, home);
   if ("sentence" in brought) return refused(brought);
   const { drafts, outpoints, fees } = brought;
-  const left = [...ended, ...theirs.left, ...brought.left];
+  const left = [ended, ...theirs.left, ...brought.left];
   const told = (signatures: readonly Uint8Array[]): Reply<"exit"> => ({
     commitment: unknown,
     ...toldHome({ drafts, left }, signatures, view),
@@ -208,7 +210,10 @@ export const exit: Step<"exit", undefined> = {
     const before = liveOf(view.channel);
     if (before === undefined || view.channel === undefined) return noChannel({ channel });
     const close = view.chain.onchain.get(channel)?.close;
-    if (close !== undefined && close.closer.is !== "holder") return afterTheirs(turn, before, close);
+    if (close !== undefined) {
+      const { is } = standingOf(close, before);
+      if (is !== "holder") return afterTheirs(turn, before, close, is);
+    }
     const variant = choose(before, body, close);
     if (variant === undefined)
       return refused(refuse(textOf("commitment-other"), { channel, live: before.holder.variants.length }));

@@ -28,10 +28,12 @@ import { type Change, type Decision, given, refused, type Step, type View } from
 
 /** BOLT 11, the fields `p` and `x`. */
 const issueOf = ({ fields, amount, timestamp }: UnsignedInvoice): Issue => {
-  const hash = fields.find((field) => field.is === "paymentHash");
-  if (hash === undefined) throw new RangeError("an invoice without a hash passed its rule");
+  const { hash } = given(
+    fields.find((field) => field.is === "paymentHash"),
+    "hash",
+  );
   const expiry = fields.find((field) => field.is === "expiry")?.seconds ?? 3_600n;
-  return { hash: hash.hash, amount, timestamp: BigInt(timestamp), expiry };
+  return { hash, amount, timestamp: BigInt(timestamp), expiry };
 };
 
 type Remembered =
@@ -98,17 +100,19 @@ const signs = (digest: Uint8Array, tweak: Maybe<Uint8Array>, change: Change): De
   reply: (_, signed) => signed as Signed["bolt12"],
 });
 
+const notOne = (): Malformed => new Malformed("root", "either this or the stream is known");
+
 export const signBolt12: Step<"signBolt12", undefined> = {
   needs: ({ tweak }) => (isKnown(tweak) ? { payerKey: tweak } : {}),
   prepare: () => undefined,
   decide: ({ body, view, known, settings: { network, tier, curve } }) => {
     const { node, message, stream, root, tweak } = body;
-    if (isKnown(stream) === isKnown(root)) throw new Malformed("root", "either this or the stream is known");
     if (isKnown(root)) {
+      if (isKnown(stream)) throw notOne();
       const refusal = judge(rootRules, tier);
       return refusal === undefined ? signs(rootDigest(tags[message], root), tweak, {}) : refused(refusal);
     }
-    if (!isKnown(stream)) throw new Malformed("stream", "missing");
+    if (!isKnown(stream)) throw notOne();
     const read = reading(() => parse(curve, message, stream));
     if ("facts" in read) return refused(refuse(textOf("invoice-is-ours"), read.facts));
     const { digest, chain, key: wanted, issue } = read.value;

@@ -2,15 +2,13 @@
 
 import type { RevocationSecret } from "../../../protocol/units.ts";
 import { breachOf } from "../chain/alarms.ts";
-import type { Output } from "../chain/onchain.ts";
+import { type Output, unseen } from "../chain/onchain.ts";
 import { afterCosts } from "../outpoints.ts";
 import type { Signed } from "../ports.ts";
-import { refuse } from "../rule.ts";
-import { textOf } from "../rules/table.ts";
 import { claimsOf } from "../spend/channel.ts";
 import { bringHome, type Coin, pointsIn, surveyHome, toldHome } from "../spend/homeward.ts";
 import { partyOf } from "../spend/inputs.ts";
-import { liveOf, noChannel, refused, type Step } from "../step.ts";
+import { given, liveOf, noChannel, refused, type Step } from "../step.ts";
 
 type Claimed = Pick<Coin, "what" | "claim"> & Partial<Pick<Coin, "said">>;
 
@@ -46,15 +44,14 @@ export const justice: Step<"justice", undefined> = {
     });
     if (view.outlook.height === undefined)
       return nothing("nothing to punish: no chain is followed, so no breach would be seen");
-    const onchain = view.chain.onchain.get(channel);
-    const breach = onchain === undefined ? undefined : breachOf(onchain, live);
-    if (onchain?.close === undefined || breach === undefined)
+    const onchain = view.chain.onchain.get(channel) ?? unseen;
+    const breach = breachOf(onchain, live);
+    if (onchain.close === undefined || breach === undefined)
       return nothing("nothing to punish: the chain has no revoked commitment of this channel");
     const { number } = breach;
     const point = pointsIn(live, known);
     const claims = claimsOf(channel, live, settings.curve, point);
-    const revealed = claims.revealed(number);
-    if (revealed === undefined) return refused(refuse(textOf("sweep-other"), { number, notRevoked: true }));
+    const revealed = given(claims.revealed(number), "revealed secret");
     const open = onchain.close.outputs.filter(({ spent }) => spent === undefined);
     const left: string[] = [];
     const coins = open.flatMap((output): Coin[] => {

@@ -20,7 +20,7 @@ import {
 } from "../rules/intent.ts";
 import { textOf } from "../rules/table.ts";
 import { type Approval, freshPayment, type Intent, type NodeState, type Payment } from "../state.ts";
-import { type Change, given, refused, type Settings, type Step, type View } from "../step.ts";
+import { type Change, type Changes, given, refused, type Settings, type Step, type View } from "../step.ts";
 import { charge, giveBack, spent } from "../velocity.ts";
 
 const day = 86_400;
@@ -70,7 +70,11 @@ const creditOf = (node: NodeState, payment: Payment | undefined, now: number): b
   spent(node.windows.sent, now) - spent(released(node, payment).windows.sent, now);
 
 /** Charged to the window, and kept under its hash: HTLCs find it there. */
-export const approve = (view: View, hash: Payment["hash"], intent: Intent): Change => {
+export const approve = (
+  view: View,
+  hash: Payment["hash"],
+  intent: Intent,
+): Change & { readonly payments: Changes<Payment> } => {
   const key = toHex(hash);
   const payment = view.payments.get(key);
   const node = released(view.node, payment);
@@ -146,11 +150,13 @@ const judged = (scene: Scene, proposed: Proposed, proof: Proof): Judged => {
   return { refusal, standing: standingOf(view, intent, waits), intent, id };
 };
 
+const prepare = (body: Proposed, _live: unknown, _known: unknown, { curve, network }: Settings) => ({
+  built: proofOf(curve, body, network),
+  checks: [],
+});
+
 export const checkPayment: Step<"checkPayment", Proof> = {
-  prepare: (body, _live, _known, { curve, network }) => ({
-    built: proofOf(curve, body, network),
-    checks: [],
-  }),
+  prepare,
   decide: ({ body, view, settings, prepared }) => {
     const { refusal, standing } = judged({ view, settings }, body, given(prepared, "proof"));
     return refusal === undefined ? { is: "told", reply: () => ({ standing }) } : refused(refusal);
@@ -171,10 +177,7 @@ const asked = (view: View, proposed: Proposed, proof: Proof, { id, intent }: Jud
 });
 
 export const proposePayment: Step<"proposePayment", Proof> = {
-  prepare: (body, _live, _known, { curve, network }) => ({
-    built: proofOf(curve, body, network),
-    checks: [],
-  }),
+  prepare,
   decide: ({ body, view, settings, prepared }) => {
     const proof = given(prepared, "proof");
     const result = judged({ view, settings }, body, proof);
@@ -191,7 +194,7 @@ export const proposePayment: Step<"proposePayment", Proof> = {
         const change = approve(base, body.hash, intent);
         return {
           is: "kept",
-          change: { ...change, payments: new Map([...(swept.payments ?? []), ...(change.payments ?? [])]) },
+          change: { ...change, payments: new Map([...(swept.payments ?? []), ...change.payments]) },
           reply,
         };
       }

@@ -2,20 +2,15 @@
 
 import { decodeTx, txidOf } from "../../../protocol/bitcoin/tx.ts";
 import { unknown } from "../../../protocol/codec.ts";
-import { Malformed } from "../../../protocol/malformed.ts";
+import { within } from "../../../protocol/malformed.ts";
 import type { Reply } from "../../../protocol/operations/index.ts";
 import type { Txid } from "../../../protocol/units.ts";
 import type { Settings, Step } from "../step.ts";
 
 export const withoutSource = "this signer has no chain source of its own: see [chain] in its configuration";
 
-const txidIn = (bytes: Uint8Array, at: number): Txid => {
-  try {
-    return txidOf(decodeTx(bytes).tx);
-  } catch (error) {
-    throw error instanceof Malformed ? error.within(`transactions[${at}]`) : error;
-  }
-};
+const txidIn = (bytes: Uint8Array, at: number): Txid =>
+  within(`transactions[${at}]`, () => txidOf(decodeTx(bytes).tx));
 
 export const broadcast: Step<"broadcast", undefined> = {
   prepare: () => undefined,

@@ -19,7 +19,7 @@ import { judge, refuse } from "../rule.ts";
 import { closingRules } from "../rules/closing.ts";
 import { textOf } from "../rules/table.ts";
 import { type Live, other } from "../state.ts";
-import { liveOf, noChannel, refused, type Settings, type Step } from "../step.ts";
+import { given, liveOf, noChannel, refused, type Settings, type Step } from "../step.ts";
 
 type Asked = Request<"signSimpleClosing">;
 
@@ -57,7 +57,10 @@ const judgeForm = (
     const party = of === asked.closer ? "closer" : "closee";
     if (!present.includes(party)) return sat(0n);
     const { script } = terms[party];
-    return close.tx.outputs.find((output) => output.script === script)?.value ?? sat(0n);
+    return given(
+      close.tx.outputs.find((output) => output.script === script),
+      "output",
+    ).value;
   };
   const { node, channel, funding, holderScript, counterpartyScript, closer, fee } = asked;
   const scripts = { holderScript, counterpartyScript };

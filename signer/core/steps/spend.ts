@@ -4,7 +4,7 @@ import { decodeTx, txidOf } from "../../../protocol/bitcoin/tx.ts";
 import { claimDigest } from "../../../protocol/bolt/spend-sign.ts";
 import { equal } from "../../../protocol/bytes.ts";
 import { isKnown, unknown } from "../../../protocol/codec.ts";
-import { Malformed } from "../../../protocol/malformed.ts";
+import { Malformed, within } from "../../../protocol/malformed.ts";
 import type { Reply, Request } from "../../../protocol/operations/index.ts";
 import type { Place } from "../../../protocol/operations/spend.ts";
 import type { Refusal } from "../../../protocol/outcome.ts";
@@ -87,13 +87,7 @@ const all = <T, R extends Input | Paid>(
 const isList = <T>(value: readonly T[] | Refusal): value is readonly T[] => Array.isArray(value);
 
 const decoded = ({ tx: bytes, inputs, outputs }: Request<"spend">) => {
-  const { tx, witnesses } = (() => {
-    try {
-      return decodeTx(bytes);
-    } catch (error) {
-      throw error instanceof Malformed ? error.within("tx") : error;
-    }
-  })();
+  const { tx, witnesses } = within("tx", () => decodeTx(bytes));
   if (inputs.length !== tx.inputs.length)
     throw new Malformed("inputs", `${inputs.length} where the transaction has ${tx.inputs.length}`);
   if (outputs.length !== tx.outputs.length)

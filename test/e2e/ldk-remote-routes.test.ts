@@ -94,9 +94,11 @@ test("is announced: who has no channel with it pays through it", async () => {
       () => true,
       () => false,
     );
+    // LDK announces with a block, where its peer was not ready with the sixth.
+    if (!paid) await mine(1);
     if (!paid) await new Promise((resolve) => setTimeout(resolve, 250));
   }
-  expect(paid).toBe(true);
+  expect([paid, complaints(keyless)]).toEqual([true, []]);
   expect(forwarded()).toBe(1);
   expect(complaints(keyless)).toEqual([]);
 }, 30_000);

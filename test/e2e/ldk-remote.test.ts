@@ -267,7 +267,8 @@ describe.each([
       });
     await until("usable again", () => ours(a).get_is_usable());
     await claim(held);
-    await until("the HTLCs to be settled", () => ours(b).get_outbound_capacity_msat() > 400_000_000n);
+    await until("the HTLCs to be settled", () => ours(b).get_outbound_capacity_msat() > 700_000_000n);
+    await pay(b, a, 100_000_000n);
     const before = a.engine.coins.balance().confirmed;
     await cheat("quick");
     chain.mine(1);

@@ -25,12 +25,12 @@ const revoked = (): Outcome<Name> => ({
   is: "reply",
   reply: { secret: revocationSecret(new Uint8Array(32)), points: [] } as never,
 });
-const refusal = (final: boolean): Refusal => ({
+const refusal = (final: boolean, facts: Refusal["facts"] = []): Refusal => ({
   rule: "revoke-in-order",
   kind: "core",
   final,
   sentence: "",
-  facts: [],
+  facts,
   hint: "",
 });
 
@@ -38,6 +38,8 @@ interface Scene {
   readonly road: Road;
   readonly sent: string[];
   readonly events: KeysEvent[];
+  /** Numbers of requests that will never pass. */
+  readonly lost: bigint[];
   woken: number;
   answer: (number: bigint) => Outcome<Name> | Promise<Outcome<Name>>;
 }
@@ -46,6 +48,7 @@ const open = (database: DatabaseSync): Scene => {
   const scene: Scene = {
     sent: [],
     events: [],
+    lost: [],
     woken: 0,
     answer: revoked,
     road: openRoad({
@@ -58,7 +61,7 @@ const open = (database: DatabaseSync): Scene => {
         },
       } as unknown as SignerLine,
       tell: (event) => scene.events.push(event),
-      lost: () => undefined,
+      lost: ({ body }) => scene.lost.push((body as { number: bigint }).number),
       wake: () => {
         scene.woken += 1;
       },
@@ -162,5 +165,64 @@ test("a channel at its end asks for nothing that would move it on", async () => 
   scene.sent.length = 0;
   await vi.advanceTimersByTimeAsync(120_000);
   expect(scene.sent).toEqual([]);
+  expect(waiting(database)).toBe(0);
+});
+
+test("what a person has denied is not asked again", async () => {
+  const database = new DatabaseSync(":memory:");
+  const scene = open(database);
+  let standing = "pending";
+  scene.answer = () => ({
+    is: "refusal",
+    refusal: refusal(false, [{ name: "standing", value: standing }]),
+  });
+  scene.road.put("revokeHolderCommitment", revoke(0n));
+  await turn(scene);
+  expect(scene.lost).toEqual([]);
+  standing = "denied";
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(scene.lost).toEqual([0n]);
+  scene.sent.length = 0;
+  await turn(scene);
+  await vi.advanceTimersByTimeAsync(120_000);
+  expect(scene.sent).toEqual([]);
+  expect(waiting(database)).toBe(0);
+});
+
+test("a channel that never came about asks for nothing, also not for what is on its way", async () => {
+  const database = new DatabaseSync(":memory:");
+  const scene = open(database);
+  const answer = Promise.withResolvers<Outcome<Name>>();
+  scene.answer = () => answer.promise;
+  scene.road.put("revokeHolderCommitment", revoke(0n));
+  await turn(scene);
+  scene.road.put("validateCounterpartyRevocation", {
+    ...revoke(1n),
+    secret: revocationSecret(new Uint8Array(32)),
+  });
+  scene.road.drop(channelId(7n));
+  await turn(scene);
+  answer.resolve({ is: "refusal", refusal: refusal(false) });
+  await vi.advanceTimersByTimeAsync(120_000);
+  await turn(scene);
+  expect(scene.sent).toEqual(["7/0"]);
+  expect([scene.events, scene.lost]).toEqual([[], []]);
+  expect(waiting(database)).toBe(0);
+});
+
+test("what may pass later is asked at once when something has changed", async () => {
+  const database = new DatabaseSync(":memory:");
+  const scene = open(database);
+  let allowed = false;
+  scene.answer = () => (allowed ? revoked() : { is: "refusal", refusal: refusal(false) });
+  scene.road.put("revokeHolderCommitment", revoke(0n));
+  await turn(scene);
+  await vi.advanceTimersByTimeAsync(20_000);
+  allowed = true;
+  scene.sent.length = 0;
+  scene.road.again();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(scene.sent).toEqual(["7/0"]);
+  await turn(scene);
   expect(waiting(database)).toBe(0);
 });

@@ -232,10 +232,13 @@ export const usable = async (channel: string, ...nodes: readonly TestNode[]): Pr
   for (const node of nodes) await until("a usable channel", () => channelOf(node, channel)?.get_is_usable());
 };
 
-/** Refusals and troubles: nothing that an honest node meets may be refused. That the signer came and went is no complaint. */
+/**
+ * Refusals and troubles: nothing that an honest node meets may be refused for good. That the signer came and went is no
+ * complaint, nor is a refusal that waits: the signer may not have the newest block yet, and is asked again when it has.
+ */
 export const complaints = ({ said }: TestNode): readonly string[] =>
   said
-    .filter(({ is }) => is !== "signer")
+    .filter((one) => one.is !== "signer" && !(one.is === "refused" && one.waits))
     .map((one) => JSON.stringify(one, (_, v) => (typeof v === "bigint" ? `${v}` : v)));
 
 export const link = async (from: TestNode, to: TestNode): Promise<void> => {

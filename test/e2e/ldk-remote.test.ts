@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { fromHex } from "../../protocol/bytes.ts";
 import {
+  complaints as complaintsOf,
   fund,
   link,
   newChain,
@@ -32,10 +33,7 @@ describe.each([
   };
 
   /** Nothing that an honest node meets may be refused. */
-  const complaints = () =>
-    a.said
-      .filter(({ is }) => is !== "signer")
-      .map((one) => JSON.stringify(one, (_, v) => (typeof v === "bigint" ? `${v}` : v)));
+  const complaints = () => complaintsOf(a);
 
   const openA = () => openNode({ directory: join(signer.home, "a"), chain, config, bundle: signer.bundle });
   let directoryB = "b";

@@ -139,7 +139,9 @@ const withdrawal = async (world: World, state: Desk, at: number): Promise<readon
     case 1:
       return [
         move("listApprovals", { node, state: "pending" }, ({ approvals, more }) =>
-          more > 0 || approvals.some(isFor(state)) ? undefined : "what a person was asked is gone",
+          more > 0 || approvals.some(isFor(state))
+            ? undefined
+            : `what a person was asked is gone from ${approvals.length} that wait`,
         ),
       ];
     case 2:

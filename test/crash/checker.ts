@@ -119,7 +119,7 @@ export const checker = (): Checker => {
       if (request.name === "validateHolderCommitment") validated.add(at(request));
       spent.sent(request);
       const floor = request.name === "status" ? spent.floor() : undefined;
-      return ({ expects, lacks }, outcome) => {
+      return ({ expects, refusedBy, lacks }, outcome) => {
         const told = `${request.name} ${at(request)}`;
         if (expects === "refusal") {
           see(request.name);
@@ -128,7 +128,8 @@ export const checker = (): Checker => {
               request.name === "revokeHolderCommitment" ? "early_secrets" : "thefts",
               `${told}: what must be refused was given`,
             );
-          else if (outcome.is !== "refusal") find("stuck", `${told}: ${JSON.stringify(outcome)}`);
+          else if (outcome.is !== "refusal" || outcome.refusal.rule !== (refusedBy ?? outcome.refusal.rule))
+            find("stuck", `${told}: ${JSON.stringify(outcome)}`);
           return;
         }
         if (expects === "either" && outcome.is === "refusal") return;

@@ -56,7 +56,10 @@ const lifeOf = (place: number): Life<unknown> =>
 const sameRequest = (a: AnyRequest, b: AnyRequest): boolean =>
   a.name === b.name && equal(packRequest(a.name, a.body as never), packRequest(b.name, b.body as never));
 
-/** In the middle of a reorganisation, or while a breach waits, nothing new is begun; an honest host asks again later. */
+/**
+ * In the middle of a reorganisation, or while a breach waits, nothing new is begun; an honest host asks again later, and
+ * a thief is not stopped by the hour either.
+ */
 const isForLater = (outcome: Outcome<Name>): boolean =>
   outcome.is === "refusal" &&
   !outcome.refusal.final &&
@@ -147,7 +150,7 @@ export const openHost = ({ database, world, places, checker, connect }: HostOpti
         return { judge, answer };
       });
       const outcomes = await Promise.all(judged.map(({ answer }) => answer));
-      const isLater = outcomes.some((one, i) => moves[i]?.expects === "reply" && isForLater(one));
+      const isLater = outcomes.some((one, i) => moves[i]?.expects !== "either" && isForLater(one));
       if (isLater && tried < patience) {
         await pause(5);
         if (!open) throw new Unanswered("the host crashed");

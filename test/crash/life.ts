@@ -2,6 +2,7 @@
 
 import type { AnyRequest, Name, Reply, Request } from "../../protocol/operations/index.ts";
 import type { NodeId } from "../../protocol/units.ts";
+import type { RuleName } from "../../signer/core/rules/table.ts";
 import type { SoftwareKeyring } from "../../signer/keys/software.ts";
 import { ask } from "../scripted/channel.ts";
 import type { Peer } from "../scripted/peer.ts";
@@ -19,6 +20,8 @@ export interface Move {
   readonly expects: "reply" | "refusal" | "either";
   /** Sent when those before it were answered, and only if none was refused. */
   readonly waits?: boolean;
+  /** The rule that refuses, where what follows builds on it. */
+  readonly refusedBy?: RuleName;
   /** What was acknowledged before must show in the answer: why not, if it does not. */
   readonly lacks?: (reply: Reply<Name>) => string | undefined;
 }
@@ -50,9 +53,10 @@ export const move = <N extends Name>(
   ...(lacks === undefined ? {} : { lacks: lacks as Move["lacks"] & object }),
 });
 
-export const theft = <N extends Name>(name: N, body: Request<N>): Move => ({
+export const theft = <N extends Name>(name: N, body: Request<N>, refusedBy?: RuleName): Move => ({
   request: ask(name, body),
   expects: "refusal",
+  ...(refusedBy === undefined ? {} : { refusedBy }),
 });
 
 export const either = <N extends Name>(name: N, body: Request<N>): Move => ({

@@ -135,7 +135,7 @@ const withdrawal = async (world: World, state: Desk, at: number): Promise<readon
   const first = await sentOut(world, state, "first");
   switch (at) {
     case 0:
-      return [theft("spend", first)];
+      return [theft("spend", first, "onchain-no-unknown-outputs")];
     case 1:
       return [
         move("listApprovals", { node, state: "pending" }, ({ approvals, more }) =>
@@ -149,7 +149,10 @@ const withdrawal = async (world: World, state: Desk, at: number): Promise<readon
         move("decideApproval", { node, id: state.approval as Uint8Array, verdict: "approve", by: "bea" }),
       ];
     case 3:
-      return [move("spend", first), theft("spend", await sentOut(world, state, "second"))];
+      return [
+        move("spend", first),
+        theft("spend", await sentOut(world, state, "second"), "onchain-no-unknown-outputs"),
+      ];
     default:
       // What the thief asked a person for waits no longer.
       return [move("decideApproval", { node, id: state.approval as Uint8Array, verdict: "deny", by: "bea" })];

@@ -17,8 +17,8 @@ export interface Waiting {
 export interface Outbox {
   /** Inside the host's transaction. */
   add(request: AnyRequest): Ticket;
-  /** Inside the transaction in which the host stores what the answer changes. */
-  settle(ticket: Ticket): void;
+  /** Inside the transaction in which the host stores what the answer changes. Whether it was still there. */
+  settle(ticket: Ticket): boolean;
   /** Not settled yet, oldest first. */
   waiting(): readonly Waiting[];
 }
@@ -33,9 +33,7 @@ export const openOutbox = (database: DatabaseSync): Outbox => {
   const waiting = database.prepare("SELECT ticket, request FROM outbox ORDER BY ticket");
   return {
     add: ({ name, body }) => Number(add.run(packRequest(name, body as never)).lastInsertRowid),
-    settle: (ticket) => {
-      settle.run(ticket);
-    },
+    settle: (ticket) => Number(settle.run(ticket).changes) > 0,
     waiting: () =>
       waiting.all().map((row) => ({
         ticket: Number(row["ticket"]),

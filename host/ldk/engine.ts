@@ -130,7 +130,7 @@ export const openEngine = async (parts: EngineParts): Promise<Engine> => {
 
   // What a turn does is known once all the parts are there; until then nothing is taken.
   let settle = (): void => undefined;
-  let write = (): void => undefined;
+  let write = (): number => 0;
   let committed = (): void => undefined;
   const turns = openTurns({
     store,
@@ -177,12 +177,10 @@ export const openEngine = async (parts: EngineParts): Promise<Engine> => {
   const ledger = openLedger(store, turns, tell);
   const reestablishing = openReestablishing(manager);
   const unblocked = (): void => {
-    turns
-      .take(() => {
-        reestablishing.unblock();
-        monitors.signer_unblocked(null);
-      })
-      .catch(() => undefined);
+    turns.nudge(() => {
+      reestablishing.unblock();
+      monitors.signer_unblocked(null);
+    });
   };
   const handler = listeningHandler({
     manager,
@@ -251,11 +249,13 @@ export const openEngine = async (parts: EngineParts): Promise<Engine> => {
   let hasStored = store.kept("manager") !== undefined;
   write = () => {
     check();
-    if (manager.get_and_clear_needs_persistence() || !hasStored) store.keep("manager", manager.write());
+    const isChanged = manager.get_and_clear_needs_persistence() || !hasStored;
+    if (isChanged) store.keep("manager", manager.write());
     hasStored = true;
     persister.write();
-    keys.store();
+    const answered = keys.store();
     check();
+    return answered + (isChanged ? 1 : 0);
   };
   const trim = trimmer(manager, monitors, messenger, peerManager, routing.graph, routing.gossip);
   committed = () => {

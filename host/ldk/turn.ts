@@ -11,11 +11,11 @@ export class NotDone extends Error {
 }
 
 export interface TurnParts {
-  readonly store: Pick<NodeStore, "transaction">;
+  readonly store: Pick<NodeStore, "transaction" | "unhurried">;
   /** Everything that LDK wants to say or be told because of what was called. */
   readonly settle: () => void;
-  /** LDK's state and the keys', inside the transaction. */
-  readonly write: () => void;
+  /** LDK's state and the keys', inside the transaction. How many rows would come back by themselves after a power failure. */
+  readonly write: () => number;
   /** After the commit, before what `afterwards` was given. */
   readonly committed: () => void;
   /** A panic, or state that could not be stored: nothing of this turn was said, and nothing more may be called. */
@@ -25,6 +25,12 @@ export interface TurnParts {
 export interface Turns {
   /** In the next turn, after what was asked before. Resolves once its effects are on disk; rejects with `NotDone` alone. */
   take<T>(action: () => T): Promise<T>;
+  /**
+   * For what an answer of the signer sets going, if nobody waits for the result. What LDK then says it would say again:
+   * it is held to its monitors and to the peer's memory of the channel (BOLT 2, message retransmission), and those are on
+   * disk. A turn of such alone does not wait for the disk, unless it comes to more.
+   */
+  nudge(action: () => void): void;
   /** Of an action or of LDK's callbacks: once this turn is on disk. */
   afterwards(effect: () => void): void;
   /** From now on nothing is taken. */
@@ -32,6 +38,7 @@ export interface Turns {
 }
 
 interface Asked {
+  readonly isNudge: boolean;
   readonly run: () => void;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
@@ -65,12 +72,15 @@ export const openTurns = ({ store, settle, write, committed, fatal }: TurnParts)
     const batch = asked.slice(0, most);
     asked = asked.slice(most);
     try {
-      const answers = store.transaction(() => {
-        const made = act(batch);
+      const work = () => {
+        const result = act(batch);
         settle();
-        write();
-        return made;
-      });
+        const remade = write();
+        return { result, remade: effects.length === 0 ? remade : 0 };
+      };
+      const answers = batch.every(({ isNudge }) => isNudge)
+        ? store.unhurried(work)
+        : store.transaction(work).result;
       const due = effects;
       effects = [];
       committed();
@@ -99,6 +109,7 @@ export const openTurns = ({ store, settle, write, committed, fatal }: TurnParts)
         }
         let result: { readonly is: T } | undefined;
         asked.push({
+          isNudge: false,
           run: () => {
             result = { is: action() };
           },
@@ -109,6 +120,11 @@ export const openTurns = ({ store, settle, write, committed, fatal }: TurnParts)
         });
         schedule();
       }),
+    nudge: (action) => {
+      if (isStopped) return;
+      asked.push({ isNudge: true, run: action, resolve: () => {}, reject: () => {} });
+      schedule();
+    },
     afterwards: (effect) => void effects.push(effect),
     stop: () => {
       isStopped = true;

@@ -24,7 +24,10 @@ const open = (parts: Partial<TurnParts> = {}) => {
   const turns = openTurns({
     store,
     settle: () => seen.push("settle"),
-    write: () => store.keep("manager", Uint8Array.of(seen.length)),
+    write: () => {
+      store.keep("manager", Uint8Array.of(seen.length));
+      return 1;
+    },
     committed: () => seen.push(`committed ${store.kept("manager") !== undefined}`),
     fatal: (error) => faults.push(error),
     ...parts,
@@ -100,6 +103,9 @@ describe("a turn", () => {
           action();
           throw new Error("disk full");
         },
+        unhurried: () => {
+          throw new Error("nobody nudged");
+        },
       },
     });
     void turns.take(() => turns.afterwards(() => effects.push("out")));
@@ -109,7 +115,91 @@ describe("a turn", () => {
   });
 });
 
+describe("a nudge", () => {
+  const counted = () => {
+    const commits: string[] = [];
+    const parts: Partial<TurnParts> = {
+      store: {
+        transaction: (action) => {
+          commits.push("waited");
+          return store.transaction(action);
+        },
+        unhurried: (action) =>
+          store.unhurried(() => {
+            const done = action();
+            commits.push(`remade ${done.remade}`);
+            return done;
+          }),
+      },
+    };
+    return { commits, ...open(parts) };
+  };
+
+  test("alone does not wait for the disk, and settles and commits like any turn", async () => {
+    const { turns, commits, seen } = counted();
+    turns.nudge(() => seen.push("nudged"));
+    await nextTurn();
+    expect(commits).toEqual(["remade 1"]);
+    expect(seen).toEqual(["nudged", "settle", "committed true"]);
+  });
+
+  test("beside anything else waits with it", async () => {
+    const { turns, commits } = counted();
+    turns.nudge(() => undefined);
+    await turns.take(() => undefined);
+    expect(commits).toEqual(["waited"]);
+  });
+
+  test("with an effect has nothing that may be lost", async () => {
+    const { turns, commits, seen } = counted();
+    turns.nudge(() => turns.afterwards(() => seen.push("effect")));
+    await nextTurn();
+    expect(commits).toEqual(["remade 0"]);
+    expect(seen.at(-1)).toBe("effect");
+  });
+
+  test("is not taken after the end", async () => {
+    const { turns, commits } = counted();
+    turns.stop();
+    turns.nudge(() => undefined);
+    await nextTurn();
+    expect(commits).toEqual([]);
+  });
+});
+
 describe("the node's file", () => {
+  const level = () => store.database.prepare("PRAGMA synchronous").get()?.["synchronous"];
+  const [normal, full] = [1, 2];
+
+  test("waits for the disk where more was changed than would be made again", () => {
+    const inside: unknown[] = [];
+    const change = (rows: number, remade: number) =>
+      store.unhurried(() => {
+        inside.push(level());
+        for (let n = 0; n < rows; n++) store.keep(`row ${n}`, Uint8Array.of(n));
+        return { result: rows, remade };
+      });
+    expect(change(2, 2)).toBe(2);
+    expect(store.kept("waits")).toBeUndefined();
+    expect(change(3, 2)).toBe(3);
+    expect(store.kept("waits")).toEqual(Uint8Array.of(0));
+    expect(change(0, 0)).toBe(0);
+    expect(store.kept("waits")).toEqual(Uint8Array.of(0));
+    expect(inside).toEqual([normal, normal, normal]);
+    expect(level()).toBe(full);
+  });
+
+  test("is waited for again after an action that failed", () => {
+    expect(() =>
+      store.unhurried(() => {
+        store.keep("row", Uint8Array.of(1));
+        throw new Error("no");
+      }),
+    ).toThrow("no");
+    expect(level()).toBe(full);
+    expect(store.kept("row")).toBeUndefined();
+  });
+
   test("is one node's at a time", () => {
     expect(() => openNodeStore(directory)).toThrow(/locked/);
   });

@@ -11,8 +11,11 @@ export interface Keys {
   readonly signerProvider: ldk.SignerProvider;
   /** Asked before LDK is let near anything: fills pools (channel keys, points, scripts). Between turns; may await. */
   prepare(): Promise<void>;
-  /** Inside the engine's transaction: what must be stored with LDK's own state (outbox, key pools, points). */
-  store(): void;
+  /**
+   * Inside the engine's transaction: what must be stored with LDK's own state (outbox, key pools, points). How many of the
+   * rows that it changed would come back by themselves after a power failure.
+   */
+  store(): number;
   /** After the commit: sends what was stored. */
   flush(): void;
   /** `start` is called, from a fresh task, when answers came in that LDK must be told of by `signer_unblocked`. */

@@ -189,7 +189,7 @@ export const openLocalKeys = (parts: LocalKeysParts): Keys => {
     nodeSigner,
     signerProvider: manager.as_SignerProvider(),
     prepare: async () => undefined,
-    store: nothing,
+    store: () => 0,
     flush: nothing,
     onUnblocked: nothing,
     onOpeningRefused: nothing,

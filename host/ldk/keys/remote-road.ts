@@ -34,7 +34,8 @@ export interface Road {
   resume(): Promise<void>;
   /** What may pass later is asked now: something has changed. */
   again(): void;
-  store(): void;
+  /** How many rows of answered requests were taken out: they would be asked again. */
+  store(): number;
   flush(): void;
   close(): void;
 }
@@ -269,10 +270,11 @@ export const openRoad = ({ line, database, tell, wake, lost, answered }: RoadPar
       await sendAll(waiting);
     },
     store: () => {
-      for (const ticket of unsettled) outbox.settle(ticket);
+      const settled = unsettled.filter((ticket) => outbox.settle(ticket)).length;
       unsettled = [];
       for (const request of unstored) unsent.push({ request, ticket: outbox.add(request) });
       unstored = [];
+      return settled;
     },
     flush: () => {
       const due = unsent;

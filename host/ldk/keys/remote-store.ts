@@ -139,7 +139,10 @@ export const openRemoteStore = (database: DatabaseSync): RemoteStore => {
   const release = database.prepare("DELETE FROM remote_held WHERE channel = ? AND number = ?");
   const theirs = database.prepare("SELECT content FROM remote_theirs WHERE channel = ? AND txid = ?");
   const theirsAt = database.prepare("SELECT content FROM remote_theirs WHERE channel = ? AND point = ?");
-  const setTheirs = database.prepare("INSERT OR REPLACE INTO remote_theirs VALUES (?, ?, ?, ?)");
+  const setTheirs = database.prepare(
+    // Once more with each look at whether it is signed by now: no change then.
+    "INSERT INTO remote_theirs VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET point = excluded.point, content = excluded.content WHERE content <> excluded.content OR point <> excluded.point",
+  );
   const preimages = database.prepare("SELECT preimage FROM remote_preimage WHERE channel = ?");
   const addPreimage = database.prepare("INSERT OR IGNORE INTO remote_preimage VALUES (?, ?)");
   const dropPreimage = database.prepare("DELETE FROM remote_preimage WHERE channel = ? AND preimage = ?");

@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { basename, dirname, relative, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { Misused, runSuite, say, whole } from "../runner.ts";
 import { runCampaign } from "./campaign.ts";
 import { check } from "./check.ts";
 import { keep } from "./corpus.ts";
@@ -22,8 +22,6 @@ Options:
   --replay FILE  tries one input again; its folder names the target unless --target does
   --json         JSON on the output (npm itself prints two lines before: \`npm run --silent fuzz\` leaves them out)
 `;
-
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 const totals = (tallies: readonly Tally[]): string => {
   const sum = (of: "runs" | "malformed" | "accepted" | "failures") =>
@@ -49,71 +47,49 @@ const table = (tallies: readonly Tally[]): string => {
 
 const replay = (file: string, name: string): number => {
   const target = targetOf(name);
-  if (target === undefined) return wrong(`there is no target \`${name}\``);
+  if (target === undefined) throw new Misused(`there is no target \`${name}\``);
   let input: Uint8Array;
   try {
     input = new Uint8Array(readFileSync(file));
   } catch (error) {
-    return wrong((error as Error).message);
+    throw new Misused((error as Error).message);
   }
   const verdict = check(target, input);
   process.stdout.write(`${name}: ${verdict.is}: ${verdict.is === "failed" ? verdict.why : verdict.sign}\n`);
   return verdict.is === "failed" ? 1 : 0;
 };
 
-const wrong = (why: string): number => {
-  say(`${why}\n\n${usage}`);
-  return 2;
-};
+process.exitCode = await runSuite({
+  usage,
+  options: {
+    seconds: { type: "string", default: "60" },
+    seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 32)) },
+    target: { type: "string", multiple: true, default: [] },
+    replay: { type: "string" },
+    sample: { type: "boolean", default: false },
+  },
+  run: async ({ json, sample, target: only, ...options }) => {
+    if (options.replay !== undefined)
+      return replay(options.replay, only[0] ?? basename(dirname(resolve(options.replay))));
+    const unknown = only.find((name) => targetOf(name) === undefined);
+    if (unknown !== undefined) throw new Misused(`there is no target \`${unknown}\``);
+    const seconds = Number(options.seconds);
+    if (!(seconds > 0)) throw new Misused(`not a number of seconds: ${options.seconds}`);
+    const seed = whole("seed", options.seed, 0);
 
-const parsed = (args: readonly string[]) =>
-  parseArgs({
-    args: [...args],
-    options: {
-      seconds: { type: "string", default: "60" },
-      seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 32)) },
-      target: { type: "string", multiple: true, default: [] },
-      replay: { type: "string" },
-      json: { type: "boolean", default: false },
-      sample: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  }).values;
-
-const main = async (args: readonly string[]): Promise<number> => {
-  let options: ReturnType<typeof parsed>;
-  try {
-    options = parsed(args);
-  } catch (error) {
-    return wrong((error as Error).message);
-  }
-  if (options.help) {
-    process.stdout.write(usage);
-    return 0;
-  }
-  const only = options.target;
-  if (options.replay !== undefined)
-    return replay(options.replay, only[0] ?? basename(dirname(resolve(options.replay))));
-  const unknown = only.find((name) => targetOf(name) === undefined);
-  if (unknown !== undefined) return wrong(`there is no target \`${unknown}\``);
-  const [seconds, seed] = [Number(options.seconds), Number(options.seed)];
-  if (!(seconds > 0)) return wrong(`not a number of seconds: ${options.seconds}`);
-  if (!Number.isSafeInteger(seed) || seed < 0) return wrong(`not a seed: ${options.seed}`);
-
-  say(`seed ${seed}`);
-  const { tallies, outcomes } = await runCampaign({
-    ...{ seconds, seed, only },
-    onProgress: (tallies, ms) => say(`${(ms / 1000).toFixed(0)} s: ${totals(tallies)}`),
-    onFailure: failed,
-  });
-  if (options.sample)
-    for (const { target, inputs } of outcomes) for (const input of sampleOf(inputs)) keep(target, input);
-  const failures = tallies.reduce((sum, tally) => sum + tally.failures, 0);
-  const report = { seconds, seed, targets: tallies, failures };
-  process.stdout.write(
-    options.json ? `${JSON.stringify(report)}\n` : `${table(tallies)}\n${totals(tallies)}, seed ${seed}\n`,
-  );
-  return failures === 0 ? 0 : 1;
-};
-
-process.exitCode = await main(process.argv.slice(2));
+    say(`seed ${seed}`);
+    const { tallies, outcomes } = await runCampaign({
+      ...{ seconds, seed, only },
+      onProgress: (so, ms) => say(`${(ms / 1000).toFixed(0)} s: ${totals(so)}`),
+      onFailure: failed,
+    });
+    if (sample)
+      for (const { target, inputs } of outcomes) for (const input of sampleOf(inputs)) keep(target, input);
+    const failures = tallies.reduce((sum, tally) => sum + tally.failures, 0);
+    const report = { seconds, seed, targets: tallies, failures };
+    process.stdout.write(
+      json ? `${JSON.stringify(report)}\n` : `${table(tallies)}\n${totals(tallies)}, seed ${seed}\n`,
+    );
+    return failures === 0 ? 0 : 1;
+  },
+});

@@ -2,7 +2,7 @@
 
 import { globSync } from "node:fs";
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { Misused, runSuite, say, whole } from "../runner.ts";
 import { runCampaign } from "./campaign.ts";
 import { jsonOf, survivorsOf, tableOf } from "./report.ts";
 
@@ -20,70 +20,40 @@ Options:
   --json         one JSON object on the output (npm itself prints two lines before: \`npm run --silent mutate\`)
 `;
 
-const say = (line: string): void => void process.stderr.write(`${line}\n`);
-
-const wrong = (why: string): number => {
-  say(`${why}\n\n${usage}`);
-  return 2;
-};
-
-const parsed = (args: readonly string[]) =>
-  parseArgs({
-    args: [...args],
-    options: {
-      files: { type: "string", multiple: true, default: ["signer/core/**/*.ts"] },
-      sample: { type: "string" },
-      seed: { type: "string", default: "1" },
-      jobs: { type: "string", default: "1" },
-      budget: { type: "string", default: "15000" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  }).values;
-
-const main = async (args: readonly string[]): Promise<number> => {
-  let options: ReturnType<typeof parsed>;
-  try {
-    options = parsed(args);
-  } catch (error) {
-    return wrong((error as Error).message);
-  }
-  if (options.help) {
-    process.stdout.write(usage);
+process.exitCode = await runSuite({
+  usage,
+  options: {
+    files: { type: "string", multiple: true, default: ["signer/core/**/*.ts"] },
+    sample: { type: "string" },
+    seed: { type: "string", default: "1" },
+    jobs: { type: "string", default: "1" },
+    budget: { type: "string", default: "15000" },
+  },
+  run: async ({ json, ...options }) => {
+    const root = resolve(import.meta.dirname, "../..");
+    const files = [...new Set(options.files.flatMap((glob) => globSync(glob, { cwd: root })))]
+      .filter((path) => path.endsWith(".ts") && !path.endsWith(".d.ts"))
+      .sort();
+    if (files.length === 0) throw new Misused(`no such sources: ${options.files.join(", ")}`);
+    const began = performance.now();
+    const outcome = await runCampaign({
+      ...{ root, files, say },
+      seed: whole("seed", options.seed, 0),
+      jobs: whole("jobs", options.jobs),
+      budget: whole("budget", options.budget),
+      ...(options.sample === undefined ? {} : { sample: whole("sample", options.sample) }),
+      onTried: ({ mutant, fate }, done, of) => {
+        if (fate.is !== "killed")
+          say(`${fate.is}: ${mutant.path}:${mutant.line} ${mutant.change.slice(0, 100)}`);
+        if (done % 50 === 0) say(`${done} of ${of}, ${((performance.now() - began) / 1000).toFixed(0)} s`);
+      },
+    });
+    if (json) process.stdout.write(`${jsonOf(outcome)}\n`);
+    else {
+      const { tried, invalid, equivalent } = outcome;
+      process.stdout.write(`${survivorsOf(tried)}\n${tableOf(tried)}\n`);
+      process.stdout.write(`left out: ${invalid} that do not compile, ${equivalent} that mean the same\n`);
+    }
     return 0;
-  }
-  const root = resolve(import.meta.dirname, "../..");
-  const files = [...new Set(options.files.flatMap((glob) => globSync(glob, { cwd: root })))]
-    .filter((path) => path.endsWith(".ts") && !path.endsWith(".d.ts"))
-    .sort();
-  if (files.length === 0) return wrong(`no such sources: ${options.files.join(", ")}`);
-  const figures = {
-    seed: Number(options.seed),
-    jobs: Number(options.jobs),
-    budget: Number(options.budget),
-    ...(options.sample === undefined ? {} : { sample: Number(options.sample) }),
-  };
-  const odd = Object.entries(figures).find(
-    ([name, n]) => !Number.isSafeInteger(n) || n < (name === "seed" ? 0 : 1),
-  );
-  if (odd !== undefined) return wrong(`--${odd[0]} is a whole number`);
-
-  const began = performance.now();
-  const outcome = await runCampaign({
-    ...{ root, files, say, ...figures },
-    onTried: ({ mutant, fate }, done, of) => {
-      if (fate.is !== "killed")
-        say(`${fate.is}: ${mutant.path}:${mutant.line} ${mutant.change.slice(0, 100)}`);
-      if (done % 50 === 0) say(`${done} of ${of}, ${((performance.now() - began) / 1000).toFixed(0)} s`);
-    },
-  });
-  if (options.json) process.stdout.write(`${jsonOf(outcome)}\n`);
-  else {
-    const { tried, invalid, equivalent } = outcome;
-    process.stdout.write(`${survivorsOf(tried)}\n${tableOf(tried)}\n`);
-    process.stdout.write(`left out: ${invalid} that do not compile, ${equivalent} that mean the same\n`);
-  }
-  return 0;
-};
-
-process.exitCode = await main(process.argv.slice(2));
+  },
+});

@@ -1,42 +1,52 @@
-/** `npm run soak -- --minutes N [--seed TEXT] [--keyless 1|2] [--keep] [--json]` */
+/** `npm run soak`: see the usage below. Progress goes to the error stream, the summary to the output. */
 
 import { randomBytes } from "node:crypto";
-import { parseArgs } from "node:util";
+import { Misused, runSuite, say, tell } from "../runner.ts";
 import { soak } from "./run.ts";
 
-const usage = "usage: npm run soak -- --minutes N [--seed TEXT] [--keyless 1|2] [--keep] [--json]";
+const usage = `npm run soak -- [--minutes N] [--seed TEXT] [--keyless 1|2] [--keep] [--json]
 
-const read = () => {
-  try {
-    const { values } = parseArgs({
-      options: {
-        minutes: { type: "string", default: "2" },
-        seed: { type: "string", default: randomBytes(4).toString("hex") },
-        keyless: { type: "string", default: "2" },
-        keep: { type: "boolean", default: false },
-        json: { type: "boolean", default: false },
-      },
-    });
-    const minutes = Number(values.minutes);
-    if (!(minutes > 0 && minutes < 10_000)) throw new Error("not a count of minutes");
-    const { keyless } = values;
-    if (keyless !== "1" && keyless !== "2") throw new Error("one or two nodes are without keys");
-    return { ...values, minutes, keyless: keyless === "1" ? (1 as const) : (2 as const) };
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n${usage}\n`);
-    return process.exit(2);
-  }
+LDK nodes and their signers pay each other while both are killed and the line between them is cut and slowed. The exit
+code is 1 where a payment is stuck, lost or made twice, or a channel closes that nobody closed.
+
+Options:
+  --minutes N    how long (2)
+  --seed TEXT    of what happens when; kills meet what they meet
+  --keyless 1|2  how many of the nodes are without keys (2)
+  --keep         leaves the nodes' files behind, for a look at what went wrong
+  --json         one JSON line on the output
+`;
+
+const secondsOf = (minutes: string): number => {
+  const seconds = Number(minutes) * 60;
+  if (!(seconds > 0 && seconds < 600_000)) throw new Misused(`--minutes is a number, not ${minutes}`);
+  return seconds;
 };
 
-const { minutes, seed, keyless, keep, json } = read();
-process.stderr.write(`seed ${seed}\n`);
-const { notes, refused, broken, ...result } = await soak({
-  ...{ seconds: minutes * 60, seed, keyless, keep },
-  progress: (text) => process.stderr.write(`${text}\n`),
+const keylessOf = (text: string): 1 | 2 => {
+  if (text === "1") return 1;
+  if (text === "2") return 2;
+  throw new Misused("one or two nodes are without keys");
+};
+
+const code = await runSuite({
+  usage,
+  options: {
+    minutes: { type: "string", default: "2" },
+    seed: { type: "string", default: randomBytes(4).toString("hex") },
+    keyless: { type: "string", default: "2" },
+    keep: { type: "boolean", default: false },
+  },
+  run: async ({ minutes, seed, keyless, keep, json }) => {
+    say(`seed ${seed}`);
+    const { notes, refused, broken, ...result } = await soak({
+      ...{ seconds: secondsOf(minutes), seed, keyless: keylessOf(keyless), keep },
+      progress: say,
+    });
+    say(`refused ${refused}, broken ${broken}`);
+    tell(result, json);
+    const { stuck, lost, double, closed_unexpectedly } = result;
+    return stuck + lost + double + closed_unexpectedly + refused + broken === 0 ? 0 : 1;
+  },
 });
-process.stderr.write(`refused ${refused}, broken ${broken}\n`);
-if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
-else
-  for (const [name, value] of Object.entries(result)) process.stdout.write(`${name.padEnd(20)} ${value}\n`);
-const { stuck, lost, double, closed_unexpectedly } = result;
-process.exit(stuck + lost + double + closed_unexpectedly + refused + broken === 0 ? 0 : 1);
+process.exit(code);

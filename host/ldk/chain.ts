@@ -107,6 +107,7 @@ export const openFollower = ({
   told,
 }: FollowerParts): Follower => ({
   at: () => blocks.tip(),
+  header: (hash) => blocks.find(hash)?.header,
   connected: ({ height, hash, header, block }: Connected) =>
     turns.take(() => {
       const tip = blocks.tip();

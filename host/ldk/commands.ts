@@ -111,7 +111,8 @@ export interface DoingParts {
 const leastChannel = 20_000n;
 
 export const commandsOf = ({ engine, keys, curve, network, config, listening }: DoingParts): Doing => {
-  const { manager, monitors, turns, peers, payments, ledger, coins, sweeps, blocks, openings } = engine;
+  const { manager, monitors, turns, peers, payments, offers, ledger, coins, sweeps, blocks, openings } =
+    engine;
 
   const nodeOf = (text: string): Uint8Array => {
     const bytes = fromHex(text);
@@ -206,8 +207,8 @@ export const commandsOf = ({ engine, keys, curve, network, config, listening }: 
       await turns.take(() => manager.fail_htlc_backwards(bytes));
       return undefined;
     },
-    offer: (asked) => payments.offer(asked),
-    payOffer: (asked) => payments.payOffer(asked),
+    offer: (asked) => offers.make(asked),
+    payOffer: (asked) => offers.pay(asked),
     address: async () => {
       const script = await coins.address();
       return { address: addressOf(network, script), script };

@@ -31,6 +31,7 @@ import type { Keys } from "./keys/keys.ts";
 import { type Ledger, openLedger } from "./ledger.ts";
 import { openCollector, trimmer } from "./library.ts";
 import { listeningHandler } from "./messages.ts";
+import { type Offers, openOffers } from "./offers.ts";
 import { openOpening } from "./opening.ts";
 import { openOutgoing } from "./outgoing.ts";
 import { keepingOwnHashes } from "./own-hash.ts";
@@ -67,6 +68,7 @@ export interface Engine {
   readonly turns: Turns;
   readonly peers: Peers;
   readonly payments: Payments;
+  readonly offers: Offers;
   readonly ledger: Ledger;
   readonly coins: Coins;
   readonly sweeps: Sweeps;
@@ -214,7 +216,8 @@ export const openEngine = async (parts: EngineParts): Promise<Engine> => {
   const coins = openCoins({ store, turns, wallet: keys.wallet, height });
   const sweeps = openSweeps({ store, turns, jobs, coins, wallet: keys.wallet, fees, outgoing, height });
   const openings = openWaiting();
-  const payments = openPayments({ manager, turns, jobs, keys, ledger, curve, network });
+  const payments = openPayments({ manager, turns, keys, ledger, curve, network });
+  const offers = openOffers({ store, manager, turns, jobs, keys, ledger });
   const bumps = openBumps({ turns, jobs, coins, wallet: keys.wallet, outgoing, height });
   const fundings = openFundings({ store, turns, jobs, wallet: keys.wallet, outgoing });
   const opening = openOpening({
@@ -224,7 +227,7 @@ export const openEngine = async (parts: EngineParts): Promise<Engine> => {
   });
   const announcer = openAnnouncer({ peerManager, turns, config });
   const events = {
-    ...{ manager, turns, opening, fundings, payments, ledger, sweeps, bumps, tell },
+    ...{ manager, turns, opening, fundings, offers, ledger, sweeps, bumps, tell },
     ready: () => announcer.again(),
     holds: config.holdsPayments ?? false,
     reach: (node: string, host: string, port: number) =>
@@ -322,9 +325,11 @@ export const openEngine = async (parts: EngineParts): Promise<Engine> => {
   jobs.start("repeat", () => outgoing.repeat());
   sweeps.kick();
   fundings.resume();
+  offers.resume();
 
   return {
-    ...{ manager, monitors, turns, peers, payments, ledger, coins, sweeps, blocks, openings, announcer },
+    ...{ manager, monitors, turns, peers, payments, offers, ledger },
+    ...{ coins, sweeps, blocks, openings, announcer },
     held: [
       keys,
       logger,

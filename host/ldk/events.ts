@@ -39,8 +39,8 @@ import type { Bumps } from "./bump.ts";
 import { paymentFailure } from "./errors.ts";
 import type { Fundings } from "./funding.ts";
 import type { Ledger } from "./ledger.ts";
+import type { Offers } from "./offers.ts";
 import type { Opening } from "./opening.ts";
-import type { Payments } from "./payments.ts";
 import type { Sweeps } from "./sweep.ts";
 import type { Tell } from "./told.ts";
 import type { Turns } from "./turn.ts";
@@ -77,7 +77,7 @@ export interface EventsParts {
   readonly turns: Turns;
   readonly opening: Opening;
   readonly fundings: Fundings;
-  readonly payments: Payments;
+  readonly offers: Offers;
   readonly ledger: Ledger;
   readonly sweeps: Sweeps;
   readonly bumps: Bumps;
@@ -176,7 +176,7 @@ const forwardSoon = ({ manager, turns }: EventsParts): void => {
 
 /** In a turn. What is not named here (probes, paths that failed or succeeded) needs nothing done. */
 export const act = (parts: EventsParts, event: Event): void => {
-  const { manager, turns, opening, fundings, payments, sweeps, bumps, tell, reach } = parts;
+  const { manager, turns, opening, fundings, offers, sweeps, bumps, tell, reach } = parts;
   if (event instanceof Event_FundingGenerationReady) opening.fund(event);
   else if (event instanceof Event_OpenChannelRequest) opening.answer(event);
   else if (event instanceof Event_FundingTxBroadcastSafe) fundings.safe(event.funding_txo.get_txid());
@@ -195,7 +195,7 @@ export const act = (parts: EventsParts, event: Event): void => {
   else if (event instanceof Event_PaymentClaimed) claimed(parts, event);
   else if (event instanceof Event_PaymentSent) sent(parts, event);
   else if (event instanceof Event_PaymentFailed) failed(parts, event);
-  else if (event instanceof Event_InvoiceReceived) payments.invoiceReceived(event);
+  else if (event instanceof Event_InvoiceReceived) offers.invoiceReceived(event);
   else if (event instanceof Event_HTLCIntercepted) manager.fail_intercepted_htlc(event.intercept_id);
   else if (event instanceof Event_BumpTransaction) bumps.handle(event.bump_transaction);
   else if (event instanceof Event_SpendableOutputs) {

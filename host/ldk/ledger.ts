@@ -32,6 +32,8 @@ export interface Ledger {
   received(payment: { readonly hash: string; readonly msat: bigint; readonly preimage?: string }): void;
   sent(payment: Settled): void;
   failed(payment: { readonly id: string; readonly hash?: string; readonly reason: string }): void;
+  /** It goes on, or not, without whoever waits for it. */
+  postponed(id: string, why: Error): void;
   /** Waits for what LDK will say of this payment, once `start` has begun it. */
   settled(id: string, start: () => Promise<void>): Promise<Settled>;
   /** Of an invoice of ours, or of what was paid to us. */
@@ -115,6 +117,7 @@ export const openLedger = (
         answer(id, ({ reject }) => reject(new NotDone(`the payment failed: ${reason}`)));
       });
     },
+    postponed: (id, why) => answer(id, ({ reject }) => reject(why)),
     settled: (id, start) =>
       new Promise<Settled>((resolve, reject) => {
         const one: Waiting = { resolve, reject };

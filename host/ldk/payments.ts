@@ -3,11 +3,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import {
   Bolt11Invoice,
-  type Bolt12Invoice,
   type ChannelManager,
-  type Event_InvoiceReceived,
-  Offer,
-  Option_StrZ,
   Option_ThirtyTwoBytesZ,
   Option_u16Z,
   Option_u64Z,
@@ -16,11 +12,7 @@ import {
   Result_Bolt11InvoiceParseOrSemanticErrorZ_OK,
   Result_C2Tuple_ThirtyTwoBytesThirtyTwoBytesZNoneZ_OK,
   Result_C3Tuple_ThirtyTwoBytesRecipientOnionFieldsRouteParametersZNoneZ_OK,
-  Result_NoneBolt12SemanticErrorZ_Err,
   Result_NoneRetryableSendFailureZ_Err,
-  Result_OfferBolt12ParseErrorZ_OK,
-  Result_OfferBolt12SemanticErrorZ_OK,
-  Result_OfferWithDerivedMetadataBuilderBolt12SemanticErrorZ_OK,
   Result_ThirtyTwoBytesRetryableSendFailureZ_Err,
   Retry,
   RetryableSendFailure,
@@ -38,12 +30,12 @@ import { fromHex, toHex } from "../../protocol/bytes.ts";
 import type { Curve } from "../../protocol/curve/curve.ts";
 import type { Network } from "../../protocol/operations/fields.ts";
 import { paymentHash, msat as toMsat } from "../../protocol/units.ts";
-import { offerFailure, sendFailure } from "./errors.ts";
+import { sendFailure } from "./errors.ts";
 import { hintsOf } from "./hints.ts";
-import type { Jobs } from "./jobs.ts";
 import type { Keys } from "./keys/keys.ts";
 import type { Ledger, Settled } from "./ledger.ts";
 import { exactly } from "./library.ts";
+import { attempts, limitOf } from "./limits.ts";
 import { NotDone, type Turns } from "./turn.ts";
 
 export interface InvoiceRequest {
@@ -65,47 +57,28 @@ export interface Payments {
     readonly msat: bigint;
     readonly feeLimitMsat?: bigint;
   }): Promise<Settled>;
-  offer(request: { readonly description: string }): Promise<string>;
-  payOffer(request: {
-    readonly offer: string;
-    readonly msat: bigint;
-    readonly feeLimitMsat?: bigint;
-    readonly note?: string;
-  }): Promise<Settled>;
-  /** A BOLT 12 invoice came for an offer that is being paid. */
-  invoiceReceived(event: Event_InvoiceReceived): void;
 }
 
 export interface PaymentsParts {
   readonly manager: ChannelManager;
   readonly turns: Turns;
-  readonly jobs: Jobs;
   readonly keys: Pick<Keys, "propose" | "signInvoice">;
   readonly ledger: Ledger;
   readonly curve: Curve;
   readonly network: Network;
 }
 
-const attempts = 10;
 /** BOLT 11: the payer must leave us so many blocks. LDK fails what has fewer than 24, and a block may come on the way. */
 const finalExpiryDelta = 27;
 /** BOLT 9: var_onion_optin and payment_secret required, basic_mpp optional. */
 const features = [8, 14, 17];
 const defaultExpiry = 3_600;
 
-/** LDK's default: one percent and 50 sat. */
-const feeLimitFor = (msat: bigint): bigint => msat / 100n + 50_000n;
-/** The bindings throw on what is no amount, and that would end the worker. */
-const limitOf = (msat: bigint, feeLimitMsat: bigint | undefined): bigint =>
-  toMsat(feeLimitMsat ?? feeLimitFor(toMsat(msat)));
 const none = () => Option_u64Z.constructor_none();
 const some = (value: bigint) => Option_u64Z.constructor_some(value);
 
 export const openPayments = (parts: PaymentsParts): Payments => {
-  const { manager, turns, jobs, keys, ledger, curve, network } = parts;
-  /** By payment id: what the signer is told of a BOLT 12 payment when its invoice comes. */
-  const offers = new Map<string, { readonly offer: string; readonly feeLimitMsat: bigint }>();
-
+  const { manager, turns, keys, ledger, curve, network } = parts;
   const invoice: Payments["invoice"] = async (request) => {
     const { msat, description, expirySeconds = defaultExpiry } = request;
     if (msat !== undefined) toMsat(msat);
@@ -211,69 +184,5 @@ export const openPayments = (parts: PaymentsParts): Payments => {
     );
   };
 
-  const offer: Payments["offer"] = ({ description }) =>
-    turns.take(() => {
-      const builder = manager.create_offer_builder(none());
-      if (!(builder instanceof Result_OfferWithDerivedMetadataBuilderBolt12SemanticErrorZ_OK))
-        throw new NotDone("an offer needs a peer that passes messages on");
-      builder.res.description(description);
-      const built = builder.res.build();
-      if (!(built instanceof Result_OfferBolt12SemanticErrorZ_OK)) throw new NotDone("not an offer");
-      return built.res.to_str();
-    });
-
-  const payOffer: Payments["payOffer"] = async ({ offer: text, msat, feeLimitMsat, note }) => {
-    const payment = Uint8Array.from(randomBytes(32));
-    const id = toHex(payment);
-    const limit = limitOf(msat, feeLimitMsat);
-    return ledger.settled(id, () =>
-      turns.take(() => {
-        const parsed = Offer.constructor_from_str(text);
-        if (!(parsed instanceof Result_OfferBolt12ParseErrorZ_OK))
-          throw new NotDone("LDK can't read the offer");
-        const result = manager.pay_for_offer(
-          parsed.res,
-          none(),
-          some(msat),
-          note === undefined ? Option_StrZ.constructor_none() : Option_StrZ.constructor_some(note),
-          payment,
-          Retry.constructor_attempts(attempts),
-          some(limit),
-        );
-        if (result instanceof Result_NoneBolt12SemanticErrorZ_Err)
-          throw new NotDone(offerFailure(result.err));
-        offers.set(id, { offer: text, feeLimitMsat: limit });
-        ledger.begin({ id, msat });
-      }),
-    );
-  };
-
-  const payBolt12 = async (event: Event_InvoiceReceived, id: string, bill: Bolt12Invoice): Promise<void> => {
-    const known = offers.get(id);
-    const amountMsat = bill.amount_msats();
-    try {
-      await keys.propose({
-        kind: "bolt12",
-        invoice: bill.write(),
-        ...(known === undefined ? {} : { offer: known.offer }),
-        amountMsat,
-        feeLimitMsat: known?.feeLimitMsat ?? feeLimitFor(amountMsat),
-      });
-    } catch (error) {
-      await turns.take(() => manager.abandon_payment(event.payment_id));
-      throw error;
-    }
-    await turns.take(() => {
-      const result = manager.send_payment_for_bolt12_invoice(bill, event.context);
-      if (!result.is_ok()) manager.abandon_payment(event.payment_id);
-    });
-  };
-
-  return {
-    ...{ invoice, pay, keysend, offer, payOffer },
-    invoiceReceived: (event) => {
-      const id = toHex(event.payment_id);
-      jobs.start(`pay ${id}`, () => payBolt12(event, id, event.invoice));
-    },
-  };
+  return { invoice, pay, keysend };
 };

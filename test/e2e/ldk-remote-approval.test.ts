@@ -1,7 +1,7 @@
 /** An LDK node whose signer asks a person: it waits, says what to type, and goes on by itself; or it ends cleanly. */
 
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { approvalCommand, NotApproved } from "../../host/ldk/keys/remote-answers.ts";
 import { fromHex } from "../../protocol/bytes.ts";
 import {
@@ -84,6 +84,54 @@ test("a payment says what to type, and passes after that", async () => {
   answer(command, "approve");
   await a.engine.payments.pay({ invoice });
 }, 60_000);
+
+describe("an offer above the limit", () => {
+  const waits = async (offer: string, msat: bigint): Promise<NotApproved> => {
+    const why = await a.engine.offers.pay({ offer, msat }).catch((error: unknown) => error);
+    expect(why).toBeInstanceOf(NotApproved);
+    return why as NotApproved;
+  };
+  const commandIn = ({ message }: NotApproved): string =>
+    /countersign approvals approve [0-9a-f]{64}/.exec(message)?.[0] ?? "";
+  const rows = (msat: bigint) => a.engine.ledger.all().filter((row) => row.msat === msat);
+
+  test("is paid by the invoice that was approved, also after a restart", async () => {
+    const offer = await b.engine.offers.make({ description: "a boat" });
+    const command = commandIn(await waits(offer, 31_000_000n));
+    expect(commandIn(await waits(offer, 31_000_000n))).toBe(command);
+    expect(commandIn(await waits(offer, 32_000_000n))).not.toBe(command);
+    await a.stop();
+    a = await openA();
+    await link(a, b);
+    await usable(channel, a, b);
+    expect(commandIn(await waits(offer, 31_000_000n))).toBe(command);
+    answer(command, "approve");
+    const { hash } = await a.engine.offers.pay({ offer, msat: 31_000_000n });
+    expect(rows(31_000_000n).map(({ state, hash: of }) => [state, of])).toEqual([["done", hash]]);
+    expect(rows(32_000_000n).map(({ state }) => state)).toEqual(["waiting"]);
+  }, 60_000);
+
+  test("that was denied, or whose invoice has expired, is over, and can be asked for anew", async () => {
+    const offer = await b.engine.offers.make({ description: "a yacht" });
+    const first = commandIn(await waits(offer, 33_000_000n));
+    answer(first, "deny");
+    expect((await waits(offer, 33_000_000n)).standing).toBe("denied");
+    await until("its end", () => rows(33_000_000n)[0]?.state === "failed");
+    const second = commandIn(await waits(offer, 33_000_000n));
+    expect(second).not.toBe(first);
+    await a.engine.turns.take(() => a.database.exec("UPDATE bill SET until = 1 WHERE msat = 33000000"));
+    await a.stop();
+    a = await openA();
+    await link(a, b);
+    await usable(channel, a, b);
+    await until("its end", () => rows(33_000_000n)[1]?.state === "failed");
+    const third = commandIn(await waits(offer, 33_000_000n));
+    expect(third).not.toBe(second);
+    answer(third, "approve");
+    await a.engine.offers.pay({ offer, msat: 33_000_000n });
+    expect(rows(33_000_000n).map(({ state }) => state)).toEqual(["failed", "failed", "done"]);
+  }, 60_000);
+});
 
 test("an opening that is denied ends, for the command and for the coins", async () => {
   a.said.length = 0;

@@ -129,13 +129,13 @@ test("forwards, sends and receives in parts", async () => {
 }, 60_000);
 
 test("makes an offer that is paid, and pays one", async () => {
-  const offer = await keyless.engine.payments.offer({ description: "anything" });
-  const paid = await a.engine.payments.payOffer({ offer, msat: 3_000_000n });
+  const offer = await keyless.engine.offers.make({ description: "anything" });
+  const paid = await a.engine.offers.pay({ offer, msat: 3_000_000n });
   await until("the payment", () =>
     keyless.events.some((event) => event.is === "paymentReceived" && event.hash === paid.hash),
   );
-  const other = await c.engine.payments.offer({ description: "anything" });
-  await keyless.engine.payments.payOffer({ offer: other, msat: 2_000_000n });
+  const other = await c.engine.offers.make({ description: "anything" });
+  await keyless.engine.offers.pay({ offer: other, msat: 2_000_000n });
   expect(complaints(keyless)).toEqual([]);
 }, 40_000);
 

@@ -42,12 +42,12 @@ interface Stale {
   readonly fork: Tip;
 }
 
-const staleFrom = async (at: Tip, { view, goal }: Advance): Promise<Stale> => {
+const staleFrom = async (at: Tip, { view, goal, follower }: Advance): Promise<Stale> => {
   const blocks: Disconnected[] = [];
   let here = at;
   while (!(await isOn(view, goal, here))) {
     if (here.height === 0 || blocks.length >= deepest) throw new SourceError("it shows another chain");
-    const header = await view.header(here.hash);
+    const header = follower.header?.(here.hash) ?? (await view.header(here.hash));
     blocks.push({ ...here, header });
     here = { height: height(here.height - 1), hash: previousOf(header) };
   }

@@ -18,7 +18,7 @@ import {
 } from "./answers.ts";
 import { type Http, openHttp } from "./http.ts";
 import { type Credentials, type Rpc, RpcError, rpcOver } from "./rpc.ts";
-import { type BlockHash, type ChainSource, type Published, SourceError } from "./source.ts";
+import { type BlockHash, type ChainSource, type Published, SourceError, type Tip } from "./source.ts";
 
 export type { Credentials } from "./rpc.ts";
 
@@ -48,6 +48,8 @@ const hash = hex.length(64);
 const chainInfo = z.object({ blocks: z.number().int().min(0).max(499_999_999), bestblockhash: hash });
 /** BTC per 1000 virtual bytes. */
 const estimate = z.object({ feerate: z.number().positive().optional() });
+/** The older question's answer is the number alone, below zero where nothing is known. */
+const oldEstimate = z.number();
 const submitted = z.object({ package_msg: z.string() });
 
 /** Undefined where the node says that there is none. */
@@ -68,16 +70,25 @@ const blockByRest = async (http: Http, wanted: BlockHash): Promise<Uint8Array> =
   return body;
 };
 
+/** Other nodes with this interface lack some of it, and say the one or the other. */
+const lacking = [code.noSuchMethod, code.misc];
+
 /** What became of one transaction, or of a package as a whole. */
 const publishing = (rpc: Rpc): ChainSource["publish"] => {
-  const isThere = async (method: "getmempoolentry" | "getrawtransaction", id: string): Promise<boolean> =>
+  const has = async (method: "getmempoolentry" | "getrawtransaction", id: string): Promise<boolean> =>
     (await unless(
       [code.notFound],
       rpc({ method, params: [id], result: z.unknown().transform(() => true), most: 2 * mostBlock }),
     )) ?? false;
 
+  /** With an index of all transactions also in a block. */
+  const isKnown = (id: string): Promise<boolean> => has("getrawtransaction", id);
+
+  const isWaiting = async (id: string): Promise<boolean> =>
+    (await unless(lacking, has("getmempoolentry", id))) ?? isKnown(id);
+
   const sendOne = async (bytes: Uint8Array, id: string): Promise<Published> => {
-    if (await isThere("getmempoolentry", id)) return { is: "known" };
+    if (await isWaiting(id)) return { is: "known" };
     try {
       // No limit on the fee: that is for whoever signed.
       const params = [toHex(bytes), 0];
@@ -86,7 +97,7 @@ const publishing = (rpc: Rpc): ChainSource["publish"] => {
     } catch (error) {
       if (!(error instanceof RpcError)) throw error;
       if (error.code === code.alreadyThere) return { is: "known" };
-      if (error.code === code.unverified && (await isThere("getrawtransaction", id))) return { is: "known" };
+      if (error.code === code.unverified && (await isKnown(id))) return { is: "known" };
       if (error.code === code.undecodable || error.code === code.unverified || error.code === code.rejected)
         return { is: "refused", reason: quoted(error.message) };
       throw error;
@@ -109,7 +120,7 @@ const publishing = (rpc: Rpc): ChainSource["publish"] => {
   return async (transactions) => {
     const ids = txidsOf(transactions);
     if (ids === undefined) return undecodable;
-    const left = await Promise.all(ids.map(async (id) => !(await isThere("getmempoolentry", id))));
+    const left = await Promise.all(ids.map(async (id) => !(await isWaiting(id))));
     const fresh = transactions.filter((_, i) => left[i]);
     if (fresh.length === 0) return { is: "known" };
     if (fresh.length > 1) {
@@ -153,19 +164,41 @@ export const bitcoind = ({ url, credentials, rest = false, timeoutMs }: Bitcoind
     );
   };
 
+  const tip = async (): Promise<Tip> => {
+    const call = { method: "getblockchaininfo", params: [], result: chainInfo, most: mostSmall };
+    const { blocks, bestblockhash } = await ask(call);
+    return { height: height(blocks), hash: hashOf(bestblockhash) };
+  };
+
+  /** BTC per 1000 virtual bytes. */
+  const estimated = async (blocks: number): Promise<number | undefined> => {
+    const params = [blocks];
+    const smart = await unless(
+      [code.noSuchMethod],
+      rpc({ method: "estimatesmartfee", params, result: estimate, most: mostSmall }),
+    );
+    if (smart !== undefined) return smart.feerate;
+    try {
+      const old = await rpc({ method: "estimatefee", params, result: oldEstimate, most: mostSmall });
+      return old > 0 ? old : undefined;
+    } catch (error) {
+      // For the same reason, too few blocks, each says another code.
+      if (error instanceof RpcError) return undefined;
+      throw error;
+    }
+  };
+
   return {
     name: `bitcoind at ${http.at}`,
-    tip: async () => {
-      const call = { method: "getblockchaininfo", params: [], result: chainInfo, most: mostSmall };
-      const { blocks, bestblockhash } = await ask(call);
-      return { height: height(blocks), hash: hashOf(bestblockhash) };
-    },
+    tip,
     hashAt: async (at) => {
       const call = { method: "getblockhash", params: [at], result: hash, most: mostSmall };
       try {
         const found = await unless([code.badParameter], rpc(call));
         return found === undefined ? undefined : hashOf(found);
       } catch (error) {
+        if (error instanceof RpcError && error.code === code.misc && at > (await tip()).height)
+          return undefined;
         throw asSourceError(error);
       }
     },
@@ -177,10 +210,12 @@ export const bitcoind = ({ url, credentials, rest = false, timeoutMs }: Bitcoind
     block: async (wanted) =>
       checkedBlock(rest ? await blockByRest(http, wanted) : await blockByRpc(wanted), wanted),
     feerate: async (blocks) => {
-      const params = [Math.min(Math.max(Math.trunc(blocks), 1), 1008)];
-      const call = { method: "estimatesmartfee", params, result: estimate, most: mostSmall };
-      const { feerate } = await ask(call);
-      return feerate === undefined ? undefined : feerateOf(Math.round(feerate * 1e8));
+      try {
+        const rate = await estimated(Math.min(Math.max(Math.trunc(blocks), 1), 1008));
+        return rate === undefined ? undefined : feerateOf(Math.round(rate * 1e8));
+      } catch (error) {
+        throw asSourceError(error);
+      }
     },
     publish: async (transactions) => {
       try {

@@ -19,6 +19,8 @@ export interface Disconnected {
 export interface Follower {
   /** The newest block that it has; it may lie on a branch that is gone. */
   readonly at: () => Tip;
+  /** Of a block that it has, where it keeps them: a source may have forgotten what a reorganisation took away. */
+  readonly header?: (hash: BlockHash) => Uint8Array | undefined;
   /** Awaited, one after the other: a slow follower holds up nobody but itself. */
   readonly connected: (block: Connected) => Promise<void>;
   readonly disconnected: (block: Disconnected) => Promise<void>;

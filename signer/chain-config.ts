@@ -1,7 +1,13 @@
 /** The `[chain]` table of the configuration: whether blocks are followed, who shows them, and from where on. */
 
 import { z } from "zod";
-import { bitcoindTable, credentialsFault, esploraTable, type SourceSettings } from "../chain/open.ts";
+import {
+  bitcoindTable,
+  electrumTable,
+  esploraTable,
+  type SourceSettings,
+  sourceFault,
+} from "../chain/open.ts";
 import { defaultChallenge } from "../protocol/bitcoin/signet.ts";
 import { fromHex } from "../protocol/bytes.ts";
 import { Malformed } from "../protocol/malformed.ts";
@@ -15,7 +21,7 @@ export const chainTable = z.strictObject({
     .enum(["own", "host", "proofs", "none"])
     .optional()
     .describe(
-      "own: the signer asks [chain.bitcoind] or [chain.esplora], and publishes justice and claims itself. host: the node shows whole blocks, which prove what is in them and what is not; whatever it does not show is not seen. proofs: it may show parts of them, and can hide a breach. none: nothing is seen, every funding counts as deep. Without it: none on regtest, else host.",
+      "own: the signer asks [chain.bitcoind], [chain.electrum] or [chain.esplora], and publishes justice and claims itself. host: the node shows whole blocks, which prove what is in them and what is not; whatever it does not show is not seen. proofs: it may show parts of them, and can hide a breach. none: nothing is seen, every funding counts as deep. Without it: none on regtest, else host.",
     ),
   height: z
     .int()
@@ -35,6 +41,7 @@ export const chainTable = z.strictObject({
     .optional()
     .describe("Of a signet of your own; without it the public one's."),
   bitcoind: bitcoindTable.optional().describe("A Bitcoin Core of one's own."),
+  electrum: electrumTable.optional().describe("An Electrum server of one's own."),
   esplora: esploraTable.optional().describe("An Esplora, of one's own where that can be."),
 });
 
@@ -43,21 +50,29 @@ export type ChainTable = Readonly<z.infer<typeof chainTable>>;
 const refuseAt = (key: string, message: string, input: unknown): z.ZodError =>
   new z.ZodError([{ code: "custom", path: [key], message, input }]);
 
+const sourcesOf = ({ bitcoind, electrum, esplora }: ChainTable): readonly SourceSettings[] => [
+  ...(bitcoind === undefined ? [] : [{ kind: "bitcoind" as const, ...bitcoind }]),
+  ...(electrum === undefined ? [] : [{ kind: "electrum" as const, ...electrum }]),
+  ...(esplora === undefined ? [] : [{ kind: "esplora" as const, ...esplora }]),
+];
+
 /** Exactly one of them, with `source = "own"` and with nothing else. */
 export const ownOf = (table: ChainTable = {}): SourceSettings | undefined => {
-  const { source, bitcoind, esplora } = table;
-  const named = bitcoind === undefined ? "esplora" : "bitcoind";
+  const { source } = table;
+  const [own, ...more] = sourcesOf(table);
   if (source !== "own") {
-    if (bitcoind === undefined && esplora === undefined) return undefined;
-    throw refuseAt(named, `nobody asks it: source = "own" is missing`, source);
+    if (own === undefined) return undefined;
+    throw refuseAt(own.kind, `nobody asks it: source = "own" is missing`, source);
   }
-  if ((bitcoind === undefined) === (esplora === undefined))
-    throw refuseAt("source", "own needs one of [chain.bitcoind] and [chain.esplora]", source);
-  if (esplora !== undefined) return { kind: "esplora", ...esplora };
-  if (bitcoind === undefined) return undefined;
-  const fault = credentialsFault(bitcoind);
-  if (fault !== undefined) throw refuseAt("bitcoind", fault, bitcoind.cookie ?? bitcoind.user);
-  return { kind: "bitcoind", ...bitcoind };
+  if (own === undefined || more.length > 0)
+    throw refuseAt(
+      "source",
+      "own needs one of [chain.bitcoind], [chain.electrum] and [chain.esplora]",
+      source,
+    );
+  const fault = sourceFault(own);
+  if (fault !== undefined) throw refuseAt(own.kind, fault, own.url);
+  return own;
 };
 
 /** Undefined: no chain is followed. A ZodError where the table contradicts itself or the network. */

@@ -3,7 +3,13 @@
 import { dirname, resolve } from "node:path";
 import { stringify } from "smol-toml";
 import { z } from "zod";
-import { bitcoindTable, esploraTable, type SourceSettings } from "../chain/open.ts";
+import {
+  bitcoindTable,
+  electrumTable,
+  esploraTable,
+  resolvedFrom,
+  type SourceSettings,
+} from "../chain/open.ts";
 import type { Network, Tier } from "../protocol/operations/fields.ts";
 import type { TcpAddress } from "../protocol/wire/address.ts";
 import { chainOf, chainTable, ownOf } from "./chain-config.ts";
@@ -116,14 +122,7 @@ export const chainSettingsOf = ({ network, chain }: Config, file: string): Chain
 /** Undefined: blocks come from the host, or from nowhere. Its paths are resolved. */
 export const ownSourceOf = ({ chain }: Config, file: string): SourceSettings | undefined => {
   const own = telling(chainTable, `${file}, [chain]`, () => ownOf(chain));
-  if (own?.kind !== "bitcoind") return own;
-  const from = (relative: string): string => resolve(dirname(file), relative);
-  const { cookie, passwordFile } = own;
-  return {
-    ...own,
-    ...(cookie === undefined ? {} : { cookie: from(cookie) }),
-    ...(passwordFile === undefined ? {} : { passwordFile: from(passwordFile) }),
-  };
+  return own && resolvedFrom(file, own);
 };
 
 /** Whoever can change it can change the policy, so it is guarded like a key. */
@@ -160,7 +159,8 @@ const ownChain = `# Without a table [chain] the host shows the blocks (on regtes
 #   url = "http://127.0.0.1:8332"
 #   cookie = "/var/lib/bitcoind/.cookie"
 #
-# or user = "..." and passwordFile = "..." in place of the cookie; or [chain.esplora] with its url alone.
+# or user = "..." and passwordFile = "..." in place of the cookie; or [chain.electrum] with its
+# url (ssl://host:port, tcp://host:port) and maybe certificate; or [chain.esplora] with its url alone.
 `;
 
 type Shape = Readonly<Record<string, z.ZodType>>;
@@ -178,11 +178,15 @@ export const printConfig = (config: Config): string => {
   if (config.policy !== undefined)
     tables.push(`# ${policy.description}\n${stringify({ policy: config.policy })}`);
   if (config.chain !== undefined) {
-    const { bitcoind, esplora, ...rest } = chainTable.shape;
+    const { bitcoind, electrum, esplora, ...rest } = chainTable.shape;
     tables.push(`# ${chain.description}\n[chain]\n${printTable(rest, config.chain)}`);
     if (config.chain.bitcoind !== undefined)
       tables.push(
         `# ${bitcoind.description}\n[chain.bitcoind]\n${printTable(bitcoindTable.shape, config.chain.bitcoind)}`,
+      );
+    if (config.chain.electrum !== undefined)
+      tables.push(
+        `# ${electrum.description}\n[chain.electrum]\n${printTable(electrumTable.shape, config.chain.electrum)}`,
       );
     if (config.chain.esplora !== undefined)
       tables.push(

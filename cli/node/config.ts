@@ -3,7 +3,7 @@
 import { dirname, join, resolve } from "node:path";
 import { stringify } from "smol-toml";
 import { z } from "zod";
-import { type SourceSettings, sourceSettings } from "../../chain/open.ts";
+import { resolvedFrom, type SourceSettings, sourceSettings } from "../../chain/open.ts";
 import { type Bundle, readBundle } from "../../host/bundle.ts";
 import type { NodeConfig } from "../../host/ldk/index.ts";
 import { isSocketPath, maxSocketPath } from "../../protocol/wire/address.ts";
@@ -49,7 +49,7 @@ const schema = z.strictObject({
   look: z.int().min(1).max(600).default(10).describe("Seconds between two looks at the chain."),
   control: path.default("control.sock").describe("The socket of `countersign node` and its commands."),
   chain: sourceSettings.describe(
-    "Where blocks come from and transactions go to: kind bitcoind, with cookie, or user and passwordFile; or kind esplora.",
+    "Where blocks come from and transactions go to: kind bitcoind, with cookie, or user and passwordFile; kind electrum, maybe with certificate; or kind esplora.",
   ),
 });
 
@@ -144,14 +144,7 @@ export const homeOf = (settings: NodeSettings, file: string): NodeHome => {
   return {
     ...{ settings, control, directory: dirname(file), signer: from(settings.signer) },
     config: configOf(settings),
-    chain:
-      chain.kind === "esplora"
-        ? chain
-        : {
-            ...chain,
-            ...(chain.cookie === undefined ? {} : { cookie: from(chain.cookie) }),
-            ...(chain.passwordFile === undefined ? {} : { passwordFile: from(chain.passwordFile) }),
-          },
+    chain: resolvedFrom(file, chain),
   };
 };
 

@@ -21,6 +21,8 @@ interface InitOptions {
   readonly user?: string;
   readonly passwordFile?: string;
   readonly rest?: true;
+  readonly electrum?: string;
+  readonly electrumCertificate?: string;
   readonly esplora?: string;
   readonly listen?: string;
   readonly external?: string;
@@ -38,20 +40,27 @@ const pathOf = (path: string | undefined): string | undefined =>
   path === undefined ? undefined : resolve(path);
 
 const chainOf = (options: InitOptions): Readonly<Record<string, unknown>> => {
-  const { bitcoind, esplora, cookie, user, passwordFile, rest } = options;
-  if ((bitcoind === undefined) === (esplora === undefined))
+  const { bitcoind, electrum, esplora, cookie, user, passwordFile, rest, electrumCertificate } = options;
+  if ([bitcoind, electrum, esplora].filter((one) => one !== undefined).length !== 1)
     throw usage(
       "a node needs one source of blocks",
-      "Give --bitcoind URL with --cookie FILE (or --user and --password-file), or --esplora URL.",
+      "Give --bitcoind URL with --cookie FILE (or --user and --password-file), --electrum URL, or --esplora URL.",
     );
-  if (esplora === undefined)
+  if (bitcoind === undefined && [cookie, user, passwordFile, rest].some((one) => one !== undefined))
+    throw usage(
+      "--cookie, --user, --password-file and --rest belong to --bitcoind",
+      "Electrum servers and Esploras have none.",
+    );
+  if (electrum === undefined && electrumCertificate !== undefined)
+    throw usage("--electrum-certificate belongs to --electrum", "The others have none.");
+  if (bitcoind !== undefined)
     return {
       kind: "bitcoind",
       ...{ url: bitcoind, cookie: pathOf(cookie), user, passwordFile: pathOf(passwordFile), rest },
     };
-  if ([cookie, user, passwordFile, rest].some((one) => one !== undefined))
-    throw usage("--cookie, --user, --password-file and --rest belong to --bitcoind", "An Esplora has none.");
-  return { kind: "esplora", url: esplora };
+  return electrum === undefined
+    ? { kind: "esplora", url: esplora }
+    : { kind: "electrum", url: electrum, certificate: pathOf(electrumCertificate) };
 };
 
 const given = (values: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
@@ -128,6 +137,14 @@ export const registerNodeInit = (node: Command): void => {
     .option("--user <name>", "of rpcauth, instead of a cookie")
     .option("--password-file <file>", "the user's password, in a file that nobody else may read")
     .option("--rest", "Bitcoin Core runs with -rest=1: blocks come quicker")
+    .option(
+      "--electrum <url>",
+      "blocks from an Electrum server of one's own: tcp://host:port, ssl://host:port",
+    )
+    .option(
+      "--electrum-certificate <file>",
+      "the server's, or of whoever signed it, in place of the system's",
+    )
     .option("--esplora <url>", "blocks from an Esplora's HTTP interface; it learns what is asked for")
     .option("--listen <host:port>", "where peers connect to; without it they don't")
     .option("--external <host:port>", "where others reach it, if that is not where it listens")

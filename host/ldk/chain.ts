@@ -20,6 +20,7 @@ import { doubleSha256 } from "../../protocol/hash.ts";
 import { Malformed } from "../../protocol/malformed.ts";
 import { height as heightOf } from "../../protocol/units.ts";
 import { bytesOf, type NodeStore } from "./store.ts";
+import { reasonOf, type Tell } from "./told.ts";
 import { NotDone, type Turns } from "./turn.ts";
 
 /** Headers of the blocks that LDK was told of, also of those that went away: a monitor may have been stored before. */
@@ -134,6 +135,23 @@ export const openFollower = ({
       turns.afterwards(() => told(height - 1));
     }),
 });
+
+/** The observer has one ear for all that follow it, which can't tell one from another. */
+export const tellingTroubles = (follower: Follower, tell: Tell): Follower => {
+  const told = async (following: Promise<void>): Promise<void> => {
+    try {
+      await following;
+    } catch (error) {
+      tell({ is: "trouble", what: "the chain's follower", reason: reasonOf(error) });
+      throw error;
+    }
+  };
+  return {
+    ...follower,
+    connected: (block) => told(follower.connected(block)),
+    disconnected: (block) => told(follower.disconnected(block)),
+  };
+};
 
 export interface CatchUp {
   readonly monitor: ChannelMonitor;

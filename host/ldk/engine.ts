@@ -1,4 +1,4 @@
-/** The node: LDK's parts put together around one road, the turn. Runs in a worker of its own; nothing else calls LDK. */
+/** The node: LDK's parts put together around one road, the turn. Runs in LDK's worker; nothing else calls LDK. */
 
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
@@ -6,22 +6,18 @@ import {
   ChainMonitor,
   type ChannelManager,
   IgnoringMessageHandler,
-  Level,
-  Logger,
   OnionMessenger,
   Option_FilterZ,
   PeerManager,
 } from "lightningdevkit";
-import { observe } from "../../chain/observe.ts";
-import type { ChainSource } from "../../chain/source.ts";
 import { equal } from "../../protocol/bytes.ts";
 import type { Curve } from "../../protocol/curve/curve.ts";
-import type { Network } from "../../protocol/operations/fields.ts";
 import { type Announcer, openAnnouncer } from "./announce.ts";
 import { openBumps } from "./bump.ts";
-import { type Blocks, openBlocks, openFollower } from "./chain.ts";
+import { type Blocks, openBlocks, openFollower, tellingTroubles } from "./chain.ts";
 import { type Coins, openCoins } from "./coins.ts";
-import { ldkNetwork, type NodeConfig, userConfig } from "./config.ts";
+import type { Common } from "./common.ts";
+import { type NodeConfig, userConfig } from "./config.ts";
 import { act, openEventQueue } from "./events.ts";
 import { openFees } from "./fees.ts";
 import { openFundings } from "./funding.ts";
@@ -29,7 +25,8 @@ import { openRouting } from "./graph.ts";
 import { openJobs } from "./jobs.ts";
 import type { Keys } from "./keys/keys.ts";
 import { type Ledger, openLedger } from "./ledger.ts";
-import { openCollector, trimmer } from "./library.ts";
+import { trimmer } from "./library.ts";
+import { openLogger } from "./logger.ts";
 import { listeningHandler } from "./messages.ts";
 import { type Offers, openOffers } from "./offers.ts";
 import { openOpening } from "./opening.ts";
@@ -50,16 +47,17 @@ import { openWaiting, type Waiting } from "./waiting.ts";
 export interface EngineParts {
   readonly keys: Keys;
   readonly store: NodeStore;
-  readonly source: ChainSource;
+  /** With the other nodes of the worker. */
+  readonly common: Common;
   readonly curve: Curve;
-  readonly network: Network;
   readonly config: NodeConfig;
-  /** How often the chain's source is looked at. */
-  readonly lookEveryMs: number;
   readonly tell: Tell;
-  readonly logLevel: "error" | "warn" | "info" | "debug" | "none";
-  /** The worker has to end: LDK's state in memory is not to be trusted any more. */
+  /** Called once, when nothing more may be called: what is in memory is not to be trusted any more. */
   readonly fatal: (error: unknown) => void;
+  /** Throws where what LDK did must not be stored. */
+  readonly check?: () => void;
+  /** Nobody wants it any more, though it has not begun. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Engine {
@@ -82,37 +80,13 @@ export interface Engine {
   stop(): Promise<void>;
 }
 
-const levels = {
-  none: Number.POSITIVE_INFINITY,
-  error: Level.LDKLevel_Error,
-  warn: Level.LDKLevel_Warn,
-  info: Level.LDKLevel_Info,
-  debug: Level.LDKLevel_Debug,
-} as const;
-
-const openLogger = (least: EngineParts["logLevel"], tell: Tell): Logger =>
-  Logger.new_impl({
-    log: (record) => {
-      try {
-        const level = record.get_level();
-        if (level < levels[least]) return;
-        tell({
-          is: "log",
-          level: Level[level]?.replace(/^.*_/, "").toLowerCase() ?? "",
-          text: `${record.get_module_path()}: ${record.get_args()}`,
-        });
-      } catch {
-        // A line less is no reason to end.
-      }
-    },
-  });
-
 /** More rounds than any turn needs: two nodes can't play ball inside one. */
 const mostRounds = 1_000;
 const jobsLimit = 3_000;
 
 export const openEngine = async (parts: EngineParts): Promise<Engine> => {
-  const { keys, store, source, curve, network, config, tell } = parts;
+  const { keys, store, common, curve, config, tell } = parts;
+  const { source, network, observer } = common;
   let broken: { readonly error: unknown } | undefined;
   /** Of callbacks. LDK's stack is above us, so the turn goes on to where it would commit, and ends there. */
   const fatal = (error: unknown): void => {
@@ -120,11 +94,12 @@ export const openEngine = async (parts: EngineParts): Promise<Engine> => {
   };
   const check = (): void => {
     if (broken !== undefined) throw broken.error;
+    parts.check?.();
   };
 
   const blocks = openBlocks(store);
   const height = () => blocks.tip().height;
-  const logger = openLogger(parts.logLevel, tell);
+  const logger = openLogger(common.logLevel, tell);
   const fees = openFees(keys.limits);
   const queue = openEventQueue(fatal);
   const persister = openPersister({ store, observe: keys.observe, fatal });
@@ -146,7 +121,7 @@ export const openEngine = async (parts: EngineParts): Promise<Engine> => {
     ...{ store, turns, source, height, fatal },
     refused: (txid, reason) => tell({ is: "trouble", what: `transaction ${txid}`, reason }),
   });
-  const routing = openRouting({ store, network: ldkNetwork[network], logger, entropy: keys.entropy });
+  const routing = openRouting({ store, graph: common.channels.graph, logger, entropy: keys.entropy });
   const monitors = ChainMonitor.constructor_new(
     Option_FilterZ.constructor_none(),
     outgoing.broadcaster,
@@ -161,6 +136,7 @@ export const openEngine = async (parts: EngineParts): Promise<Engine> => {
     config: userConfig(config),
   });
   check();
+  parts.signal?.throwIfAborted();
   if (!equal(manager.current_best_block().get_block_hash(), blocks.tip().hash))
     throw new Error("the node's state is of another block than its file says");
 
@@ -202,9 +178,13 @@ export const openEngine = async (parts: EngineParts): Promise<Engine> => {
     },
     fatal,
   });
+  const gossip = common.channels.join({
+    wake: () => void turns.take(() => undefined).catch(() => undefined),
+    fatal,
+  });
   const peerManager = PeerManager.constructor_new(
     handler,
-    routing.gossip.as_RoutingMessageHandler(),
+    gossip.handler,
     messenger.as_OnionMessageHandler(),
     ignoring.as_CustomMessageHandler(),
     Math.floor(Date.now() / 1000),
@@ -260,7 +240,7 @@ export const openEngine = async (parts: EngineParts): Promise<Engine> => {
     check();
     return answered + (isChanged ? 1 : 0);
   };
-  const trim = trimmer(manager, monitors, messenger, peerManager, routing.graph, routing.gossip);
+  const trim = trimmer(manager, monitors, messenger, peerManager);
   committed = () => {
     keys.flush();
     peers.release();
@@ -276,43 +256,55 @@ export const openEngine = async (parts: EngineParts): Promise<Engine> => {
     opening.begin();
   });
 
-  const observer = observe({
-    source,
-    everyMs: parts.lookEveryMs,
-    onTrouble: ({ of, error }) => tell({ is: "trouble", what: `the chain's ${of}`, reason: reasonOf(error) }),
-  });
   const following = observer.follow(
-    openFollower({
-      ...{ manager, monitors, blocks, turns },
-      readers: {
-        watches: () => ({
-          outpoints: [...coins.unspent(), ...sweeps.watched()],
-          scripts: coins.scripts(),
-        }),
-        connected: (block, at) => {
-          coins.connected(block, at);
-          sweeps.connected(block, at);
-          outgoing.connected(block.txids, at);
-          bumps.connected(at);
+    tellingTroubles(
+      openFollower({
+        ...{ manager, monitors, blocks, turns },
+        readers: {
+          watches: () => ({
+            outpoints: [...coins.unspent(), ...sweeps.watched()],
+            scripts: coins.scripts(),
+          }),
+          connected: (block, at) => {
+            coins.connected(block, at);
+            sweeps.connected(block, at);
+            outgoing.connected(block.txids, at);
+            bumps.connected(at);
+          },
+          disconnected: (at) => {
+            coins.disconnected(at);
+            sweeps.disconnected(at);
+            outgoing.disconnected(at);
+          },
         },
-        disconnected: (at) => {
-          coins.disconnected(at);
-          sweeps.disconnected(at);
-          outgoing.disconnected(at);
+        told: (at) => {
+          tell({ is: "block", height: at });
+          sweeps.kick();
+          fundings.resume();
+          jobs.start("repeat", () => outgoing.repeat());
+          jobs.start("fees", () => fees.refresh(observer));
         },
-      },
-      told: (at) => {
-        tell({ is: "block", height: at });
-        sweeps.kick();
-        fundings.resume();
-        jobs.start("repeat", () => outgoing.repeat());
-        jobs.start("fees", () => fees.refresh(observer));
-      },
-    }),
+      }),
+      tell,
+    ),
   );
   const feeder = keys.feed?.({ source, observer });
-  await following.caughtUp();
-  await fees.refresh(observer);
+  /** The observer and the graph are others' too. */
+  const leave = async (): Promise<void> => {
+    gossip.leave();
+    await feeder?.close();
+    await following.stop();
+  };
+  parts.signal?.addEventListener("abort", () => void leave(), { once: true });
+  try {
+    await following.caughtUp();
+    await fees.refresh(observer);
+    parts.signal?.throwIfAborted();
+  } catch (error) {
+    turns.stop();
+    await leave();
+    throw error;
+  }
   keys.onUnblocked(unblocked);
   keys.onOpeningRefused((funding, reason) => {
     turns.take(() => opening.refused(funding, reason)).catch(() => undefined);
@@ -320,7 +312,6 @@ export const openEngine = async (parts: EngineParts): Promise<Engine> => {
   unblocked();
   const ticks = startTicks({
     ...{ turns, manager, monitors, peerManager, messenger, routing },
-    collect: openCollector(),
   });
   jobs.start("repeat", () => outgoing.repeat());
   sweeps.kick();
@@ -341,6 +332,7 @@ export const openEngine = async (parts: EngineParts): Promise<Engine> => {
       ignoring,
       messenger,
       handler,
+      gossip,
       peerManager,
     ],
     sync: async () => {
@@ -350,9 +342,7 @@ export const openEngine = async (parts: EngineParts): Promise<Engine> => {
     stop: async () => {
       ticks.stop();
       announcer.stop();
-      await feeder?.close();
-      await following.stop();
-      await observer.close();
+      await leave();
       await peers.close();
       // A signer that can't be reached must not keep the node from stopping; what waits is asked for again.
       await Promise.race([jobs.idle(), pause(jobsLimit)]);

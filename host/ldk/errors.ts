@@ -7,6 +7,8 @@ import {
   APIError_FeeRateTooHigh,
   APIError_InvalidRoute,
   Bolt12SemanticError,
+  ErrorAction,
+  LightningError,
   PaymentFailureReason,
   RetryableSendFailure,
 } from "lightningdevkit";
@@ -36,3 +38,7 @@ export const paymentFailure = (reason: PaymentFailureReason): string =>
   withoutPrefix(PaymentFailureReason[reason] ?? "unknown");
 export const offerFailure = (reason: Bolt12SemanticError): string =>
   withoutPrefix(Bolt12SemanticError[reason] ?? "unknown");
+
+/** What LDK drops without a word. */
+export const ignored = (): LightningError =>
+  LightningError.constructor_new("", ErrorAction.constructor_ignore_error());

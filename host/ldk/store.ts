@@ -123,3 +123,7 @@ export const openNodeStore = (directory: string): NodeStore => {
     close: () => database.close(),
   };
 };
+
+/** The disk's, or the file's: said by SQLite. */
+export const isStoreError = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && error.code === "ERR_SQLITE_ERROR";

@@ -11,14 +11,13 @@ export interface TicksParts {
   readonly peerManager: PeerManager;
   readonly messenger: OnionMessenger;
   readonly routing: Routing;
-  readonly collect: () => void;
 }
 
 const second = 1_000;
 const minute = 60 * second;
 
 export const startTicks = (parts: TicksParts): { stop(): void } => {
-  const { turns, manager, monitors, peerManager, messenger, routing, collect } = parts;
+  const { turns, manager, monitors, peerManager, messenger, routing } = parts;
   const every = (period: number, action: () => void): NodeJS.Timeout =>
     setInterval(() => {
       turns.take(action).catch(() => undefined);
@@ -33,7 +32,6 @@ export const startTicks = (parts: TicksParts): { stop(): void } => {
       routing.keep();
       monitors.archive_fully_resolved_channel_monitors();
     }),
-    setInterval(collect, 20 * second),
   ];
   return {
     stop: () => {

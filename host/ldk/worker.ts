@@ -1,118 +1,135 @@
 /** LDK's own thread: a panic ends it and nothing else, and a callback may stand still without stopping the host. */
 
 import { parentPort, workerData } from "node:worker_threads";
-import { toHex } from "../../protocol/bytes.ts";
-import type { Curve } from "../../protocol/curve/curve.ts";
 import { openCurve } from "../../protocol/curve/index.ts";
-import { Secret } from "../../protocol/secret.ts";
+import { SignerFault, Unanswered } from "../failures.ts";
 import { chainOver } from "./chain-port.ts";
-import { type CommandName, commandsOf, type Doing } from "./commands.ts";
-import { openEngine } from "./engine.ts";
-import type { Keys } from "./keys/keys.ts";
-import { openLocalKeys } from "./keys/local.ts";
-import { openRemoteKeys } from "./keys/remote.ts";
-import { approvalCommand } from "./keys/remote-answers.ts";
+import type { CommandName } from "./commands.ts";
+import { openCommon } from "./common.ts";
 import { isPanic, loadLdk } from "./library.ts";
-import type { FromWorker, Started, ToWorker } from "./protocol.ts";
-import { type NodeStore, openNodeStore } from "./store.ts";
-import { reasonOf, type Tell } from "./told.ts";
+import { openNode, type RunningNode } from "./node.ts";
+import type { FromWorker, NodeStart, Started, ToWorker } from "./protocol.ts";
+import { isStoreError } from "./store.ts";
+import { reasonOf } from "./told.ts";
 
 const port = parentPort;
 if (port === null) throw new Error("the node's worker was started without a parent");
-const started = workerData as Started;
+const { network, graph, lookEveryMs, logLevel, chain } = workerData as Started;
 const send = (message: FromWorker): void => port.postMessage(message);
-const tell: Tell = (event) => send({ is: "event", event });
 
-const fatal = (error: unknown): void => {
-  send({ is: "fatal", reason: reasonOf(error) });
-  // Nothing of LDK may be called again; the parent begins anew from disk.
+/** Nothing of LDK may be called again; the parent begins anew from disk. */
+const end = (error: unknown, node?: number): void => {
+  send({ is: "fatal", node, reason: reasonOf(error) });
   process.exit(1);
 };
-process.on("uncaughtException", fatal);
-process.on("unhandledRejection", fatal);
+process.on("uncaughtException", (error) => end(error));
+process.on("unhandledRejection", (error) => end(error));
 
-const openKeys = async (store: NodeStore, curve: Curve): Promise<Keys> => {
-  const { keys } = started;
-  const { database } = store;
-  if (keys.kind === "local") return openLocalKeys({ seed: new Secret(keys.seed), database, curve });
-  return openRemoteKeys({
-    bundle: keys.bundle,
-    database,
-    curve,
-    tell: (event) => {
-      switch (event.is) {
-        case "refused": {
-          const asks = approvalCommand(event.refusal);
-          tell({
-            is: "refused",
-            operation: event.operation,
-            rule: event.refusal.rule,
-            sentence: event.refusal.sentence,
-            waits: event.waits,
-            ...(asks === undefined ? {} : { command: asks }),
-          });
-          return;
-        }
-        case "trouble":
-          tell({
-            is: "trouble",
-            what: `the signer, asked for ${event.operation}`,
-            reason: event.fault.sentence,
-          });
-          return;
-        case "defect":
-          tell({ is: "trouble", what: event.where, reason: reasonOf(event.error) });
-          return;
-        case "feed":
-          tell({ is: "trouble", what: "showing blocks to the signer", reason: event.reason });
-          return;
-        case "signer":
-          tell({ is: "signer", state: event.state.is });
-      }
-    },
-  });
-};
+/** Milliseconds that all nodes stand still because one's signer does. A node alone waits for as long as it takes. */
+const patience = 3_000;
+
+interface Place {
+  readonly quit: AbortController;
+  running?: RunningNode;
+}
+
+const isOfSigner = (error: unknown): boolean => error instanceof Unanswered || error instanceof SignerFault;
 
 const run = async (): Promise<void> => {
   await loadLdk();
-  const { directory, network, config, listen, lookEveryMs, logLevel, chain } = started;
   const curve = await openCurve("native");
-  const store = openNodeStore(directory);
   const source = chainOver(chain.port, chain.name);
-  const keys = await openKeys(store, curve);
-  await keys.prepare();
-  const engine = await openEngine({
-    ...{ keys, store, source, curve, network, config, lookEveryMs, logLevel, tell, fatal },
+  const places = new Map<number, Place>();
+  const common = openCommon({
+    ...{ network, source, graph, lookEveryMs, logLevel },
+    tell: (event) => {
+      for (const node of places.keys()) send({ is: "event", node, event });
+    },
   });
-  const listening = listen === undefined ? undefined : await engine.peers.listen(listen);
-  const doing = commandsOf({ engine, keys, curve, network, config, listening });
-  engine.announcer.begin(listening);
-  engine.peers.resume();
 
-  const command = async (number: number, name: CommandName, asked: unknown): Promise<void> => {
+  const ended = (node: number, error: unknown): void => {
+    places.delete(node);
+    send({ is: "ended", node, because: isOfSigner(error) ? "signer" : "fault", reason: reasonOf(error) });
+  };
+
+  /** LDK went on to the end of its calls, and nothing of them was stored: its other nodes are none the worse for it. */
+  const isOneNodes = (error: unknown): boolean => isOfSigner(error) || isStoreError(error);
+
+  const begin = async (node: number, start: NodeStart): Promise<void> => {
+    const place: Place = { quit: new AbortController() };
+    places.set(node, place);
+    let isOver = false;
     try {
-      const action = doing[name] as (asked: unknown) => Promise<Awaited<ReturnType<Doing[CommandName]>>>;
-      send({ is: "answer", number, answer: await action(asked) });
+      const running = await openNode({
+        ...{ start, common, curve },
+        tell: (event) => send({ is: "event", node, event }),
+        fatal: (error) => {
+          if (!isOneNodes(error)) end(error, node);
+          isOver = true;
+          void running.stop().then(
+            () => ended(node, error),
+            (second: unknown) => end(second, node),
+          );
+        },
+        patience: () => (places.size > 1 ? patience : Number.POSITIVE_INFINITY),
+        signal: place.quit.signal,
+      });
+      if (isOver) return;
+      place.running = running;
+      send({ is: "ready", node, id: running.id, height: running.height() });
     } catch (error) {
-      if (isPanic(error)) fatal(error);
-      const failure = error instanceof Error ? error.name : "Error";
-      send({ is: "failed", number, name: failure, reason: reasonOf(error) });
+      if (isPanic(error)) end(error, node);
+      if (!place.quit.signal.aborted) ended(node, error);
+      else {
+        places.delete(node);
+        send({ is: "stopped", node });
+      }
     }
   };
 
-  const stop = async (): Promise<void> => {
-    await engine.stop();
+  const command = async (node: number, number: number, name: CommandName, asked: unknown): Promise<void> => {
+    try {
+      const running = places.get(node)?.running;
+      if (running === undefined) throw new Error("the node does not run");
+      send({ is: "answer", node, number, answer: await running.command(name, asked) });
+    } catch (error) {
+      if (isPanic(error)) end(error, node);
+      const failure = error instanceof Error ? error.name : "Error";
+      send({ is: "failed", node, number, name: failure, reason: reasonOf(error) });
+    }
+  };
+
+  const stop = async (node: number): Promise<void> => {
+    const place = places.get(node);
+    place?.quit.abort();
+    // One that has not begun says by itself that it has stopped.
+    if (place?.running === undefined) return;
+    await place.running.stop();
+    places.delete(node);
+    send({ is: "stopped", node });
+  };
+
+  const finish = async (): Promise<void> => {
+    await common.close();
     await source.close();
-    store.close();
-    send({ is: "stopped" });
     port.close();
   };
 
   port.on("message", (message: ToWorker) => {
-    if (message.is === "command") void command(message.number, message.name, message.asked);
-    else stop().catch(fatal);
+    switch (message.is) {
+      case "begin":
+        void begin(message.node, message.start);
+        break;
+      case "command":
+        void command(message.node, message.number, message.name, message.asked);
+        break;
+      case "stop":
+        stop(message.node).catch((error: unknown) => end(error, message.node));
+        break;
+      case "end":
+        void finish();
+    }
   });
-  send({ is: "ready", node: toHex(keys.nodeId), height: engine.blocks.tip().height });
 };
 
-await run().catch(fatal);
+await run().catch((error: unknown) => end(error));

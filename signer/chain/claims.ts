@@ -5,7 +5,7 @@ import { decodeTx, txidOf } from "../../protocol/bitcoin/tx.ts";
 import { reversed, toHex } from "../../protocol/bytes.ts";
 import { unknown } from "../../protocol/codec.ts";
 import type { Homeward } from "../../protocol/operations/admin.ts";
-import { type Feerate, type Height, type Preimage, txid } from "../../protocol/units.ts";
+import { type Feerate, type Height, txid } from "../../protocol/units.ts";
 import type { Ended, Open } from "../core/chain/ends.ts";
 import { keyOf } from "../core/outpoints.ts";
 import type { Ask } from "./asking.ts";
@@ -35,13 +35,11 @@ export interface Wanted {
   readonly feerate: Feerate;
   /** What a claim that is too small for `feerate` pays. */
   readonly calm: Feerate;
-  /** Of its received HTLCs. */
-  readonly preimages: readonly Preimage[];
 }
 
-const ofWhat = ({ ended: { is, txid: closed }, open, preimages }: Wanted): string =>
+const ofWhat = ({ ended: { is, txid: closed }, open }: Wanted): string =>
   [
-    ...[is, toHex(closed), preimages.length],
+    ...[is, toHex(closed)],
     ...open.map(({ outpoint, since, until }) => `${keyOf(outpoint)} ${since} ${until}`),
   ].join("\n");
 
@@ -53,13 +51,13 @@ const claimIn = ({ what, tx: bytes, wait, from }: Homeward): readonly (readonly 
   return [[keyOf(input.outpoint), { what, txid: toHex(reversed(txidOf(tx))), tx: bytes, from }]];
 };
 
-const ask = async (road: Ask, { ended, preimages }: Wanted, feerate: Feerate) => {
+const ask = async (road: Ask, { ended }: Wanted, feerate: Feerate) => {
   const { channel, is } = ended;
   const outcome =
     is === "revoked"
       ? await road("justice", { channel, feerate })
       : // Named, so that a reorganisation at this moment makes no exit of it: nothing is closed without a person.
-        await road("exit", { channel, feerate, confirmed: txid(ended.txid), preimages });
+        await road("exit", { channel, feerate, confirmed: txid(ended.txid), preimages: [] });
   return outcome.is === "reply"
     ? { claims: outcome.reply.transactions.flatMap(claimIn), trouble: unknown }
     : { claims: [], trouble: reasonOf(outcome) };

@@ -150,10 +150,7 @@ export const openOwnChain = (parts: OwnChainParts): OwnChain => {
     if (outcome.is !== "reply" || node === undefined) return outcome;
     const { publisher } = node;
     const { name, body } = request;
-    if (name === "exit") {
-      publisher.learn(body.preimages);
-      publisher.wake();
-    }
+    if (name === "exit") publisher.wake();
     if (name === "broadcast") {
       const reply = await broadcast(publisher, body.transactions);
       publisher.wake();

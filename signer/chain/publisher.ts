@@ -6,9 +6,7 @@
 
 import { patience } from "../../chain/patience.ts";
 import type { Published } from "../../chain/source.ts";
-import { toHex } from "../../protocol/bytes.ts";
-import { sha256 } from "../../protocol/hash.ts";
-import type { Feerate, Height, Preimage } from "../../protocol/units.ts";
+import type { Feerate, Height } from "../../protocol/units.ts";
 import type { Ended, Ends, Open } from "../core/chain/ends.ts";
 import type { Log } from "../log.ts";
 import type { Ask } from "./asking.ts";
@@ -39,8 +37,6 @@ export interface Publisher {
   disconnected(height: Height): void;
   /** Of a person: tried now, and again with each block. Throws what the source throws. */
   broadcast(transactions: readonly HeldTx[]): Promise<readonly Published[]>;
-  /** Of received HTLCs, as a person gave them; remembered until the signer stops. */
-  learn(preimages: readonly Preimage[]): void;
   /** What was published and no block has yet. */
   unconfirmed(): number;
   /** Why the last round did not come to its end. */
@@ -49,9 +45,6 @@ export interface Publisher {
   isIdle(): boolean;
   close(): Promise<void>;
 }
-
-/** Enough for every HTLC of some channels; a person who gives more has a file of them. */
-const maxPreimages = 10_000;
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : "it failed");
 
@@ -62,8 +55,6 @@ export const openPublisher = (parts: PublisherParts): Publisher => {
   const held = openHeld();
   /** By channel and urgency. */
   const built = new Map<string, Built>();
-  /** By hash. */
-  const learnt = new Map<string, Preimage>();
   let trouble: string | undefined;
   let running: Promise<void> | undefined;
   let again = false;
@@ -106,7 +97,7 @@ export const openPublisher = (parts: PublisherParts): Publisher => {
     return [...now.claims.values()];
   };
 
-  const tend = async (ended: Ended, tip: Height, known: ReadonlyMap<string, Preimage>): Promise<void> => {
+  const tend = async (ended: Ended, tip: Height): Promise<void> => {
     const rates = await ratesOf(ended, tip);
     for (const urgency of ["urgent", "calm"] as const) {
       const name = `${ended.channel} ${urgency}`;
@@ -115,23 +106,21 @@ export const openPublisher = (parts: PublisherParts): Publisher => {
         built.delete(name);
         continue;
       }
-      const preimages = open.flatMap(({ hash }) => known.get(hash === undefined ? "" : toHex(hash)) ?? []);
-      const wanted = { ended, open, feerate: rates[urgency], calm: rates.calm, preimages };
+      const wanted = { ended, open, feerate: rates[urgency], calm: rates.calm };
       for (const claim of await claimsFor(name, wanted))
         if (claim.from <= tip && !closed) await sending.attempt({ channel: ended.channel, ...claim });
     }
   };
 
   const round = async (): Promise<void> => {
-    const { height, channels, preimages } = ends();
+    const { height, channels } = ends();
     const names = new Set(channels.flatMap(({ channel }) => [`${channel} urgent`, `${channel} calm`]));
     for (const name of built.keys()) if (!names.has(name)) built.delete(name);
     sending.begin();
-    const known = new Map([...preimages.map(hashed), ...learnt]);
     if (height !== undefined)
       // Those whose deadline is next, first: a slow source must not cost the one for the other.
       for (const ended of channels.toSorted((a, b) => firstOf(a) - firstOf(b)))
-        if (!closed) await tend(ended, height, known);
+        if (!closed) await tend(ended, height);
     for (const { name: txid, tx } of held.waiting())
       if (!closed) await sending.attempt({ channel: undefined, txid, what: "was handed in", tx });
   };
@@ -178,9 +167,6 @@ export const openPublisher = (parts: PublisherParts): Publisher => {
       }
       return results;
     },
-    learn: (preimages) => {
-      for (const one of preimages) if (learnt.size < maxPreimages) learnt.set(...hashed(one));
-    },
     unconfirmed: sending.unconfirmed,
     trouble: () => trouble,
     isIdle: () => running === undefined,
@@ -195,5 +181,3 @@ export const openPublisher = (parts: PublisherParts): Publisher => {
 
 const firstOf = ({ open }: Ended): number =>
   open.reduce((least, { until }) => Math.min(least, until ?? 2 ** 32), 2 ** 33);
-
-const hashed = (one: Preimage): readonly [string, Preimage] => [toHex(sha256(one)), one];

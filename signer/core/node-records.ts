@@ -5,6 +5,7 @@ import {
   bool,
   choice,
   fixed,
+  isKnown,
   list,
   maybe,
   message,
@@ -21,7 +22,14 @@ import { paymentKind } from "../../protocol/operations/payment.ts";
 import { fact } from "../../protocol/outcome.ts";
 import { maxFunds, type OutpointState } from "./outpoints.ts";
 import { ofVersion } from "./records.ts";
-import { type Allowlist, type Approval, freshNode, type NodeState, type Payment } from "./state.ts";
+import {
+  type Allowlist,
+  type Approval,
+  freshNode,
+  freshPayment,
+  type NodeState,
+  type Payment,
+} from "./state.ts";
 
 const byte = u8("record version", (n) => n);
 const sum = u64<bigint>("millisatoshi", (n) => n);
@@ -66,19 +74,28 @@ const intent = message("Intent", {
   until: seconds,
 });
 
-const payment: P.CoderType<Payment & { version: number }> = packedFields({
+const paymentFields = {
   version: byte,
   hash: f.hash,
   settledIn: sum,
   settledOut: sum,
   intent: maybe(intent),
   issued: maybe(message("Issued", { amount: maybe(sum), until: seconds })),
-});
+};
+/** Most have no preimage, and are what they were before there was a second version. */
+const payment = {
+  1: packedFields(paymentFields),
+  2: packedFields({ ...paymentFields, preimage: f.preimage }),
+} as const;
 
-export const packPayment = (state: Payment): Uint8Array => payment.encode({ version: 1, ...state });
+export const packPayment = ({ preimage, ...state }: Payment): Uint8Array =>
+  isKnown(preimage)
+    ? payment[2].encode({ version: 2, ...state, preimage })
+    : payment[1].encode({ version: 1, ...state });
 export const unpackPayment = (bytes: Uint8Array): Payment => {
-  const { version: _, ...state } = unpack(ofVersion({ 1: payment }, bytes), bytes);
-  return state;
+  const readers = payment as unknown as Readonly<Record<number, P.CoderType<Payment & { version: number }>>>;
+  const { version: _, ...state } = unpack(ofVersion(readers, bytes), bytes);
+  return { ...freshPayment(state.hash), ...state };
 };
 
 const approval: P.CoderType<Approval & { version: number }> = packedFields({

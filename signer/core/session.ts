@@ -388,6 +388,6 @@ export const openSession = async ({
     },
     fault: () => broken,
     channels: () => channels.size,
-    ends: () => endsIn(channels, book.chain),
+    ends: () => endsIn({ channels, payments, ledger, chain: book.chain }),
   };
 };

@@ -13,6 +13,7 @@ import type {
   Outpoint,
   PaymentHash,
   Point,
+  Preimage,
   Sat,
   Script,
   Signature,
@@ -79,6 +80,8 @@ export interface Payment {
   readonly settledOut: bigint;
   readonly intent: Maybe<Intent>;
   readonly issued: Maybe<Issued>;
+  /** That was shown: kept while something received under the hash may have to be claimed with it. */
+  readonly preimage: Maybe<Preimage>;
 }
 
 export const freshPayment = (hash: PaymentHash): Payment => ({
@@ -87,6 +90,7 @@ export const freshPayment = (hash: PaymentHash): Payment => ({
   settledOut: 0n,
   intent: unknown,
   issued: unknown,
+  preimage: unknown,
 });
 
 /** A question to a person, and the answer. It is bound to what was asked: nothing else can use it. */

@@ -3,8 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { type BitcoindOptions, bitcoind } from "../../chain/bitcoind.ts";
+import { electrum } from "../../chain/electrum.ts";
 import { type EmbeddedChain, openChain } from "../../chain/embedded/chain.ts";
 import { type BitcoindFaceOptions, serveBitcoind } from "../../chain/embedded/faces/bitcoind.ts";
+import { type ElectrumFaceOptions, serveElectrum } from "../../chain/embedded/faces/electrum.ts";
 import { serveEsplora } from "../../chain/embedded/faces/esplora.ts";
 import { esplora } from "../../chain/esplora.ts";
 import { SourceError } from "../../chain/source.ts";
@@ -32,10 +34,16 @@ const byBitcoind = async (
 chainSourceContract("the embedded chain", async ({ source }) => ({ source, close: async () => {} }));
 chainSourceContract("bitcoind by RPC", (chain) => byBitcoind(chain));
 chainSourceContract("bitcoind with blocks by REST", (chain) => byBitcoind(chain, {}, { rest: true }));
+chainSourceContract("a node that is not Bitcoin Core", (chain) => byBitcoind(chain, { like: "btcd" }));
 chainSourceContract("esplora", async (chain) => {
   const served = await serveEsplora({ chain });
   return { source: esplora({ url: served.url }), close: served.close };
 });
+const byElectrum = async (chain: EmbeddedChain, face: Partial<ElectrumFaceOptions> = {}): Promise<Opened> => {
+  const served = await serveElectrum({ chain, ...face });
+  return { source: electrum({ url: served.url }), close: served.close };
+};
+chainSourceContract("electrum", (chain) => byElectrum(chain));
 
 describe("credentials", () => {
   test("wrong ones are said to be, and stand in no message", async () => {
@@ -100,8 +108,15 @@ describe("older servers", () => {
     const two = esplora({ url: served.url });
     expect(await two.publish([other.raw, later.raw])).toEqual({ is: "accepted" });
     expect(chain.pool()).toHaveLength(4);
+    const third = made({ inputs: funds.slice(2, 3), outputs: [subsidy - 1000n] });
+    const last = made({ inputs: third.outputs, outputs: [subsidy - 2000n] });
+    const three = await byElectrum(chain, { packages: false });
+    expect(await three.source.publish([third.raw, last.raw])).toEqual({ is: "accepted" });
+    expect(chain.pool()).toHaveLength(6);
     await one.close();
     await served.close();
+    await three.source.close();
+    await three.close();
   });
 
   test("REST that is switched off is said to be", async () => {

@@ -8,7 +8,7 @@ import type { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openChain } from "../../chain/embedded/chain.ts";
 import type { Answer, Asked, CommandName } from "../../host/ldk/commands.ts";
-import { startWorker } from "../../host/ldk/launch.ts";
+import { startOf, startWorker } from "../../host/ldk/launch.ts";
 import { supervise } from "../../host/ldk/supervise.ts";
 import type { NodeEvent } from "../../host/ldk/told.ts";
 import { Secret } from "../../protocol/secret.ts";
@@ -30,19 +30,24 @@ const openNode = async (number: number) => {
   const port = await freePort();
   let worker: Worker | undefined;
   const events: NodeEvent[] = [];
-  const node = await supervise({
+  const shard = supervise({
     mostRestarts: 1_000,
     start: () => {
       worker = startWorker({
         ...{ network: "regtest", chain: chain.source, lookEveryMs: 200 },
-        directory: join(home, `${number}`),
-        keys: { kind: "local", seed: new Secret(new Uint8Array(32).fill(number)) },
-        listen: { host: "127.0.0.1", port },
-        config: { minimumDepth: 1 },
+        graph: join(home, `${number}`, "graph"),
       });
       return worker;
     },
   });
+  const node = await shard.begin(() =>
+    startOf({
+      directory: join(home, `${number}`),
+      keys: { kind: "local", seed: new Secret(new Uint8Array(32).fill(number)) },
+      listen: { host: "127.0.0.1", port },
+      config: { minimumDepth: 1 },
+    }),
+  );
   void (async () => {
     for await (const event of node.events()) events.push(event);
   })();

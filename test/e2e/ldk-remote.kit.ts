@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type ChannelDetails, Result_ChannelIdAPIErrorZ_OK } from "lightningdevkit";
 import { type EmbeddedChain, openChain } from "../../chain/embedded/chain.ts";
+import { openCommon } from "../../host/ldk/common.ts";
 import type { NodeConfig } from "../../host/ldk/config.ts";
 import { type Engine, openEngine } from "../../host/ldk/engine.ts";
 import type { Keys } from "../../host/ldk/keys/keys.ts";
@@ -161,13 +162,13 @@ export const openNode = async ({
       ? openLocalKeys({ seed: new Secret(new Uint8Array(32).fill(seed)), database: store.database, curve })
       : await openRemoteKeys({ bundle, database: store.database, curve, tell: (event) => said.push(event) });
   await keys.prepare();
+  const tell = (event: NodeEvent): void => void events.push(event);
+  const common = openCommon({
+    ...{ network: "regtest", source: chain.source, lookEveryMs: 60_000, logLevel: "error", tell },
+    graph: join(directory, "graph"),
+  });
   const engine = await openEngine({
-    ...{ keys, store, curve, config },
-    source: chain.source,
-    network: "regtest",
-    lookEveryMs: 60_000,
-    logLevel: "error",
-    tell: (event) => events.push(event),
+    ...{ keys, store, common, curve, config, tell },
     // Every test looks at what was said.
     fatal: (error) => said.push({ is: "defect", where: "engine", error }),
   });
@@ -181,6 +182,7 @@ export const openNode = async ({
     channels: () => engine.manager.list_channels(),
     stop: async () => {
       await engine.stop();
+      await common.close();
       store.close();
     },
   };

@@ -10,6 +10,7 @@ import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openChain } from "../../chain/embedded/chain.ts";
 import { serveBitcoind } from "../../chain/embedded/faces/bitcoind.ts";
+import { serveElectrum } from "../../chain/embedded/faces/electrum.ts";
 import { serveEsplora } from "../../chain/embedded/faces/esplora.ts";
 import type { Served } from "../../chain/embedded/faces/serve.ts";
 import { withAdmin } from "../../cli/admin.ts";
@@ -93,7 +94,7 @@ afterAll(() => {
 const offered = htlcOf("holder", 50_000_000n, "out", 500);
 const received = htlcOf("counterparty", 60_000_999n, "in", 600);
 
-describe.each(["bitcoind", "esplora"] as const)("by way of %s", (kind) => {
+describe.each(["bitcoind", "esplora", "electrum"] as const)("by way of %s", (kind) => {
   const dir = join(home, kind);
   const chain = openChain();
   chain.mine(110);
@@ -120,7 +121,9 @@ describe.each(["bitcoind", "esplora"] as const)("by way of %s", (kind) => {
     face =
       kind === "bitcoind"
         ? await serveBitcoind({ chain, user: "countersign", password })
-        : await serveEsplora({ chain });
+        : kind === "esplora"
+          ? await serveEsplora({ chain })
+          : await serveElectrum({ chain });
     const listen = `127.0.0.1:${await freePort()}`;
     const init = ["init", "--dir", dir, "--yes", "--passphrase-file", pass, "--network", "regtest"];
     const made = await countersign(...init, "--listen", listen, "--json");

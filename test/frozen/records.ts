@@ -3,6 +3,7 @@
 import type { Shape } from "../../protocol/codec.ts";
 import * as f from "../../protocol/operations/fields.ts";
 import { fact } from "../../protocol/outcome.ts";
+import { paymentHash, preimage } from "../../protocol/units.ts";
 import type { OutpointState } from "../../signer/core/outpoints.ts";
 import type { Allowlist, Approval, ChannelState, Intent, NodeState, Payment } from "../../signer/core/state.ts";
 import { exampleOf } from "./example.ts";
@@ -86,6 +87,7 @@ const payment = (rest: Pick<Payment, "intent" | "issued">): Payment => ({
   hash: of(f.hash),
   settledIn: sum(),
   settledOut: sum(),
+  preimage: "unknown",
   ...rest,
 });
 const issued = (amount: bigint | "unknown") => ({ amount, until: small() });
@@ -95,6 +97,15 @@ export const paymentStates: Readonly<Record<string, Payment>> = {
   intended: payment({ intent: intent("bolt12", of(f.node)), issued: "unknown" }),
   issued: payment({ intent: "unknown", issued: issued(sum()) }),
   rebalance: payment({ intent: intent("rebalance", "unknown"), issued: issued("unknown") }),
+  /** Counted by hand, so that the examples after it stay what they were. */
+  shown: {
+    hash: paymentHash(new Uint8Array(32).fill(0xa1)),
+    settledIn: 0xa2n,
+    settledOut: 0xa3n,
+    intent: "unknown",
+    issued: { amount: 0xa4n, until: 0xa5 },
+    preimage: preimage(new Uint8Array(32).fill(0xa6)),
+  },
 };
 
 const approval = (rest: Pick<Approval, "subject" | "standing" | "by" | "intent" | "bound">): Approval => ({

@@ -8,7 +8,7 @@ import { targetOf, targets } from "./targets.ts";
 const decoder =
   /^export (?:const|function) ((?:unpack|decode|read|parse|from)[A-Z]\w*|entropyOf|callerOf)\b/gm;
 
-const folders = /^(protocol|signer|host|firmware-sim|appliance|cli\/node)\//;
+const folders = /^(protocol|chain|signer|host|firmware-sim|appliance|cli\/node)\//;
 
 /** Exported, and no target of its own. */
 const exempt: Readonly<Record<string, string>> = {

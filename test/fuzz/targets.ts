@@ -8,6 +8,7 @@ import { ldkTargets } from "./targets/ldk.ts";
 import { nodeTargets } from "./targets/node.ts";
 import { onchainTargets } from "./targets/onchain.ts";
 import { protocolTargets } from "./targets/protocol.ts";
+import { recordingTargets } from "./targets/recordings.ts";
 import { signerTargets } from "./targets/signer.ts";
 
 export const targets: readonly Target[] = [
@@ -19,6 +20,7 @@ export const targets: readonly Target[] = [
   ...ldkTargets,
   ...nodeTargets,
   ...signerTargets,
+  ...recordingTargets,
 ];
 
 export const targetOf = (name: string): Target | undefined => targets.find((one) => one.name === name);

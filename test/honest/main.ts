@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
 import { chainFlows, endings, flows } from "./flows/index.ts";
+import { replayAll } from "./replay-all.ts";
 import { total, trial } from "./trial.ts";
 import { shown } from "./world.ts";
 
@@ -48,8 +49,21 @@ for (const { name } of [...flows, ...chainFlows, ...endings])
 for (const [rule, times] of result.later) process.stderr.write(`waited for ${rule}: ${times}\n`);
 for (const [name, value] of Object.entries(result.counts))
   process.stderr.write(`${name.padEnd(24)} ${value}\n`);
-const summary = total(result);
+// What LDK nodes asked is no flow that could be chosen.
+const replayed = flow === undefined ? await replayAll() : undefined;
+for (const why of replayed?.failures ?? []) process.stderr.write(`${why}\n`);
+const summary = {
+  ...total(result),
+  ...(replayed === undefined
+    ? {}
+    : {
+        recordings: replayed.recordings,
+        recorded_requests: replayed.requests,
+        recorded_failures: replayed.failures.length,
+      }),
+};
 if (json) process.stdout.write(`${JSON.stringify(summary)}\n`);
 else
   for (const [name, value] of Object.entries(summary)) process.stdout.write(`${name.padEnd(20)} ${value}\n`);
-process.exit(summary.final_refusals + summary.stuck === 0 ? 0 : 1);
+const failures = summary.final_refusals + summary.stuck + (replayed?.failures.length ?? 0);
+process.exit(failures === 0 ? 0 : 1);

@@ -1,14 +1,16 @@
 /** What is still to be taken of channels that have ended, and until when. */
 
 import { describe, expect, test } from "vitest";
+import { toHex } from "../../protocol/bytes.ts";
 import { isKnown, type Maybe, unknown } from "../../protocol/codec.ts";
-import { type ChannelId, commitmentNumber, height, preimage, sat, type Txid } from "../../protocol/units.ts";
+import { type ChannelId, commitmentNumber, height, sat, type Txid } from "../../protocol/units.ts";
 import { inclusion } from "../../signer/core/chain/depths.ts";
 import { endsIn } from "../../signer/core/chain/ends.ts";
 import type { Close, Closer, Onchain, Output, Role, Spent } from "../../signer/core/chain/onchain.ts";
 import { startAt } from "../../signer/core/chain/start.ts";
-import type { ChannelState } from "../../signer/core/state.ts";
-import { htlcOf } from "../scripted/channel.ts";
+import { openLedger } from "../../signer/core/payments/ledger.ts";
+import { type ChannelState, freshPayment, type Payment } from "../../signer/core/state.ts";
+import { htlcOf, preimageOf } from "../scripted/channel.ts";
 import { strangersScript } from "../scripted/spends.ts";
 import { testChannel } from "./chain-channel.ts";
 
@@ -31,7 +33,10 @@ const closers: Readonly<Record<"mutual" | "holder" | "counterparty" | "revoked" 
 type By = keyof typeof closers;
 
 const [offered, received] = [htlcOf("holder", 1n, "out", 500), htlcOf("counterparty", 1n, "in", 600)];
-const paid = preimage(new Uint8Array(32).fill(7));
+const ledger = openLedger();
+const shown = new Map([
+  [toHex(received.hash), { ...freshPayment(received.hash), preimage: preimageOf("in") }],
+]);
 const spentBy = (way: Spent["way"]): Spent => ({ txid, height: height(22), way });
 const output = (role: Role, at = 20, spent?: Spent): Output => ({
   ...{ outpoint: { txid, index: at }, value: sat(900n), role, height: height(at), spent },
@@ -46,7 +51,8 @@ const ends = (
     [id, open],
     [sister, open],
   ]),
-) => endsIn(channels, { view, onchain, upload: undefined });
+  payments: ReadonlyMap<string, Payment> = new Map(),
+) => endsIn({ channels, payments, ledger, chain: { view, onchain, upload: undefined } });
 
 /** From which height on it is ours, and from which another's. */
 const times = (by: By, role: Role, at = 20): Maybe<readonly (number | undefined)[]> => {
@@ -86,19 +92,15 @@ describe("an output is for us to take", () => {
     expect(times("revoked", role)).toEqual([20, 20 + inclusion]);
   });
 
-  test("of an HTLC that we received, until its expiry, and by its hash", () => {
+  test("of an HTLC that we received, until its expiry, with its preimage and not without", () => {
     const role: Role = { is: "htlc", htlc: received };
-    const hashes = (by: By) =>
-      ends(new Map([[id, closed(by, [output(role)])]])).channels.flatMap((one) =>
-        one.open.map(({ hash }) => hash),
-      );
     for (const by of ["holder", "counterparty"] as const) {
-      expect(times(by, role)).toEqual([20, 600]);
-      expect(hashes(by)).toEqual([received.hash]);
+      expect(times(by, role)).toBe(unknown);
+      const onchain = new Map([[id, closed(by, [output(role)])]]);
+      expect(ends(onchain, undefined, shown).channels).toMatchObject([{ open: [{ since: 20, until: 600 }] }]);
     }
     // A cheat is punished without a preimage.
     expect(times("revoked", role)).toEqual([20, 20 + inclusion]);
-    expect(hashes("revoked")).toEqual([undefined]);
   });
 
   test("not where nobody remembers what it is", () => {
@@ -128,18 +130,10 @@ describe("of the channels", () => {
     expect(ends(new Map([[id, known]]), new Map([[id, { phase: "forgotten" }]])).channels).toEqual([]);
   });
 
-  test("every preimage is told that the chain shows, and nothing where none is followed", () => {
-    const onchain = new Map([
-      [
-        id,
-        closed("holder", [output({ is: "unlisted" }, 21, spentBy({ is: "preimage", preimage: paid })), left]),
-      ],
-      [sister, closed("holder", [output({ is: "unlisted" }, 21, spentBy({ is: "timeout" }))])],
-      [3n as ChannelId, { ...known, close: undefined }],
-    ]);
-    expect(ends(onchain)).toMatchObject({ height: 0, preimages: [paid] });
-    expect(endsIn(new Map([[id, open]]), { view: undefined, onchain, upload: undefined })).toEqual({
-      ...{ height: undefined, channels: [], preimages: [] },
+  test("nothing is listed where no chain is followed", () => {
+    const chain = { view: undefined, onchain: new Map([[id, known]]), upload: undefined };
+    expect(endsIn({ channels: new Map([[id, open]]), payments: shown, ledger, chain })).toEqual({
+      ...{ height: undefined, channels: [] },
     });
   });
 });

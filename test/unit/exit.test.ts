@@ -312,15 +312,17 @@ describe.each(types)("over a regtest chain, %s", (type) => {
     const { fed, channel } = await onChain(type);
     const ended = theirs(channel, channel.number - 1n);
     await mineOn(fed, [ended.tx]);
+    const blind = await fed.rig.call("exit", { ...exiting(channel), preimages: [] });
+    expect([blind.transactions.length, blind.left.length]).toEqual([2, 2]);
     const home = await fed.rig.call("exit", exiting(channel));
     const all = judged(home, [ended.tx.tx]);
     expect(home.commitment).toBe(unknown);
     expect(home.left).toEqual([expect.stringContaining("of the counterparty")]);
+    // What was brought once is kept.
+    expect(await fed.rig.call("exit", { ...exiting(channel), preimages: [] })).toEqual(home);
     expect(all.length).toBe(3);
     const sixty = named(all, "60000 sat");
     expect([sixty.from <= fed.blocks.length, named(all, "50000 sat").from]).toEqual([true, 500]);
-    const blind = await fed.rig.call("exit", { ...exiting(channel), preimages: [] });
-    expect([blind.transactions.length, blind.left.length]).toEqual([2, 2]);
     await pass(fed, 500 - fed.blocks.length);
     await mineOn(
       fed,

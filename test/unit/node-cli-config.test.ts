@@ -196,6 +196,21 @@ describe("countersign node init", () => {
     expect(readFileSync(join(dir, "node.toml"), "utf8")).toBe(before);
   });
 
+  test("takes an Electrum server, with its certificate", async () => {
+    const dir = join(folder, "electrum");
+    const electrum = ["--electrum", "ssl://127.0.0.1:50002", "--electrum-certificate", "c.pem"];
+    await init("--dir", dir, "--signer", regtest, ...electrum);
+    expect(openNodeHome(dir).chain).toEqual({
+      ...{ kind: "electrum", url: "ssl://127.0.0.1:50002", certificate: join(process.cwd(), "c.pem") },
+    });
+    const written = readFileSync(join(dir, "node.toml"), "utf8").replace(
+      /^certificate = .*$/m,
+      'certificate = "c"',
+    );
+    writeFileSync(join(dir, "node.toml"), written, { mode: 0o600 });
+    expect(openNodeHome(dir).chain).toMatchObject({ certificate: join(dir, "c") });
+  });
+
   test.each([
     [
       ["--signer", bitcoin, ...esplora],
@@ -205,6 +220,14 @@ describe("countersign node init", () => {
     [["--signer", regtest], "needs one source of blocks"],
     [["--signer", regtest, ...esplora, "--bitcoind", "http://127.0.0.1:1"], "needs one source of blocks"],
     [["--signer", regtest, ...esplora, "--cookie", "x"], "belong to --bitcoind"],
+    [["--signer", regtest, ...esplora, "--electrum", "tcp://h:1"], "needs one source of blocks"],
+    [["--signer", regtest, ...esplora, "--electrum-certificate", "x"], "belongs to --electrum"],
+    [["--signer", regtest, "--electrum", "tcp://h:1", "--rest"], "belong to --bitcoind"],
+    [["--signer", regtest, "--electrum", "h:1"], "not an address"],
+    [
+      ["--signer", regtest, "--electrum", "tcp://h:1", "--electrum-certificate", "x"],
+      "belongs to an address",
+    ],
     [["--signer", regtest, "--bitcoind", "http://127.0.0.1:1"], "either cookie"],
     [["--signer", regtest, "--esplora", "ftp://x"], "not an address"],
     [["--signer", regtest, ...esplora, "--listen", "x"], "listen: not an address"],

@@ -39,7 +39,7 @@ const problem = (chain: string): string => {
 };
 
 describe("the configuration of an own source", () => {
-  test("names a node with its cookie, or a user with a password file, or an Esplora", () => {
+  test("names a node with its cookie, or a user with a password file, an Electrum server, or an Esplora", () => {
     const cookie = config(`${node}cookie = "cookie"\nrest = true\n`);
     expect(ownSourceOf(cookie, file)).toEqual({
       ...{ kind: "bitcoind", url: "http://127.0.0.1:8332", rest: true },
@@ -50,9 +50,15 @@ describe("the configuration of an own source", () => {
     expect(ownSourceOf(user, file)).toMatchObject({ user: "me", passwordFile: "/run/password" });
     const esplora = config('[chain]\nsource = "own"\n[chain.esplora]\nurl = "https://esplora.example/api"\n');
     expect(ownSourceOf(esplora, file)).toEqual({ kind: "esplora", url: "https://esplora.example/api" });
+    const server = '[chain]\nsource = "own"\n[chain.electrum]\nurl = "ssl://electrum.example:50002"\n';
+    const electrum = config(`${server}certificate = "server.pem"\n`);
+    expect(ownSourceOf(electrum, file)).toEqual({
+      ...{ kind: "electrum", url: "ssl://electrum.example:50002" },
+      certificate: join(home, "server.pem"),
+    });
     expect(ownSourceOf(config('[chain]\nsource = "host"\n'), file)).toBeUndefined();
     expect(chainSettingsOf(config('[chain]\nsource = "host"\n'), file)).toEqual({});
-    for (const one of [cookie, user, esplora, config("")]) {
+    for (const one of [cookie, user, esplora, electrum, config("")]) {
       expect(parseConfig(printConfig(one), file)).toEqual(one);
       expect(printConfig(one).includes('#   source = "own"')).toBe(one.chain === undefined);
     }
@@ -65,6 +71,16 @@ describe("the configuration of an own source", () => {
       "one that nobody asks",
       '[chain]\n[chain.esplora]\nurl = "http://127.0.0.1:3000"\n',
       'source = "own" is missing',
+    ],
+    [
+      "both others",
+      '[chain]\nsource = "own"\n[chain.esplora]\nurl = "http://127.0.0.1:3000"\n[chain.electrum]\nurl = "tcp://h:1"\n',
+      "own needs one of",
+    ],
+    [
+      "a certificate for nothing",
+      '[chain]\nsource = "own"\n[chain.electrum]\nurl = "tcp://h:1"\ncertificate = "c"\n',
+      "belongs to an address with ssl://",
     ],
     ["no credentials", node, "either cookie, or user and passwordFile"],
     ["two kinds of them", `${node}cookie = "c"\nuser = "me"\npasswordFile = "p"\n`, "either cookie"],

@@ -124,6 +124,7 @@ const payment = record({
   settledOut: msat,
   intent: maybe(intent),
   issued: maybe(record({ amount: maybe(msat), until: seconds })),
+  preimage: maybe(any(f.preimage)),
 }) as fc.Arbitrary<Payment>;
 const approval = record({
   id: digest,
@@ -236,7 +237,7 @@ describe("a record", () => {
     }
     expect(() => unpackNode(later(packNode(nodeState), 3))).toThrow(/version 3; this signer reads 1, 2/);
     for (const state of Object.values(paymentStates))
-      expect(() => unpackPayment(later(packPayment(state), 2))).toThrow(/version 2; this signer reads 1/);
+      expect(() => unpackPayment(later(packPayment(state), 3))).toThrow(/version 3; this signer reads 1, 2/);
     for (const state of Object.values(approvalStates))
       expect(() => unpackApproval(later(packApproval(state), 2))).toThrow(/version 2; this signer reads 1/);
     expect(() => unpackChannel(Uint8Array.of(2, 2))).toThrow(Malformed);
@@ -292,6 +293,17 @@ describe("a record", () => {
     reads(second.channels, unpackChannel);
     reads(second.payments, unpackPayment);
     reads(second.approvals, unpackApproval);
+  });
+
+  test("of a payment without a preimage is what it was before any was kept", () => {
+    const versionOf = (state: Payment | undefined) => packPayment(state as Payment)[0];
+    for (const [name, state] of Object.entries(paymentStates))
+      expect([name, versionOf(state)]).toEqual([name, name === "shown" ? 2 : 1]);
+    const { shown, bare } = paymentStates as Record<"shown" | "bare", Payment>;
+    const without: Payment = { ...shown, preimage: "unknown" };
+    expect(packPayment(shown).length).toBe(packPayment(without).length + 32);
+    // Of a forward: what one adds to the store, for a while.
+    expect(packPayment({ ...bare, preimage: shown.preimage }).length).toBe(83);
   });
 
   test("holds the largest channel that rules let through", async () => {

@@ -14,6 +14,8 @@ export interface BitcoindFaceOptions {
   readonly port?: number;
   /** A node before version 26 knows no packages. */
   readonly packages?: boolean;
+  /** Another node with this interface: without some methods, and with codes of its own. */
+  readonly like?: "btcd";
 }
 
 class Failure extends Error {
@@ -79,6 +81,8 @@ const submit = (chain: EmbeddedChain, texts: unknown): unknown => {
   };
 };
 
+const outOfRange = -8;
+
 type Method = (chain: EmbeddedChain, params: readonly unknown[]) => unknown;
 
 const methods: Readonly<Record<string, Method>> = {
@@ -87,11 +91,16 @@ const methods: Readonly<Record<string, Method>> = {
     const [blocks, bestblockhash] = [height, readable(best)];
     return { chain: "regtest", blocks, headers: blocks, bestblockhash, initialblockdownload: false };
   },
+  estimatefee: (chain) => {
+    const suggested = chain.suggested();
+    if (suggested === undefined) throw new Failure(-32600, "Invalid request: malformed");
+    return (suggested * 4) / 1e8;
+  },
   getblockcount: (chain) => chain.tip().height,
   getbestblockhash: (chain) => readable(chain.tip().hash),
   getblockhash: (chain, [at]) => {
     const block = chain.blockAt(z.number().int().parse(at));
-    if (block === undefined) throw new Failure(-8, "Block height out of range");
+    if (block === undefined) throw new Failure(outOfRange, "Block height out of range");
     return readable(block.hash);
   },
   getblockheader: (chain, [wanted]) => toHex(blockOf(chain, wanted).header),
@@ -125,17 +134,26 @@ const answerOf = (status: number, result: unknown, error: unknown, id: unknown):
   body: JSON.stringify({ result, error, id }),
 });
 
-const call = ({ chain, packages = true }: BitcoindFaceOptions, body: string): Answered => {
+/** What the one has and the other has not. */
+const lacking: Readonly<Record<"core" | "btcd", readonly string[]>> = {
+  core: ["estimatefee"],
+  btcd: ["estimatesmartfee"],
+};
+
+const call = ({ chain, packages = true, like }: BitcoindFaceOptions, body: string): Answered => {
   let id: unknown = null;
   try {
     const { method, params, id: given } = request.parse(JSON.parse(body));
     id = given;
-    const known = method === "submitpackage" && !packages ? undefined : methods[method];
+    if (like === "btcd" && method === "getmempoolentry") throw new Failure(-1, "Command unimplemented");
+    const isLacking = method === "submitpackage" ? !packages : lacking[like ?? "core"].includes(method);
+    const known = isLacking ? undefined : methods[method];
     if (known === undefined) return answerOf(404, null, { code: -32601, message: "Method not found" }, id);
     return answerOf(200, known(chain, params), null, id);
   } catch (error) {
     const [code, message] =
       error instanceof Failure ? [error.code, error.message] : [-32600, "Invalid request"];
+    if (code === outOfRange && like === "btcd") return answerOf(200, null, { code: -1, message }, id);
     return answerOf(500, null, { code, message }, id);
   }
 };

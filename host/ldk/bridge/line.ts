@@ -20,8 +20,11 @@ import { type Answer, type Asked, bell, type Start, type Told } from "./thread-m
 export interface SignerLine {
   /** In the order of asking. Rejects with `Unanswered` once the line is closed; else it waits for as long as it takes. */
   ask<N extends Name>(name: N, body: Request<N>): Promise<Outcome<N>>;
-  /** The same, and nothing else happens in this thread before the answer. */
-  wait<N extends Name>(name: N, body: Request<N>): Outcome<N>;
+  /**
+   * The same, and nothing else happens in this thread before the answer. With a limit in milliseconds it throws `Unanswered`
+   * after it, and the line is good for nothing more: a late answer would be taken for another's.
+   */
+  wait<N extends Name>(name: N, body: Request<N>, limit?: number): Outcome<N>;
   close(): Promise<void>;
 }
 
@@ -78,7 +81,15 @@ export const openLine = ({ bundle, onState = () => {}, watch }: LineOptions): Si
   worker.on("error", (error) =>
     end(new Unanswered(`the signer's thread ended: ${(error as Error).message}`)),
   );
-  worker.on("exit", () => end(new Unanswered("the signer's thread ended")));
+  let isGone = false;
+  worker.on("exit", () => {
+    isGone = true;
+    end(new Unanswered("the signer's thread ended"));
+  });
+  const giveUp = (): Error => {
+    closed ??= new Unanswered("the signer did not answer in time");
+    return closed;
+  };
 
   const post = <N extends Name>(name: N, body: Request<N>, how: Asked["how"]): number => {
     if (closed !== undefined) throw closed;
@@ -98,7 +109,8 @@ export const openLine = ({ bundle, onState = () => {}, watch }: LineOptions): Si
       }
       return promise as Promise<Outcome<typeof name>>;
     },
-    wait: (name, body) => {
+    wait: (name, body, limit = Number.POSITIVE_INFINITY) => {
+      const end = performance.now() + limit;
       post(name, body, "bell");
       let still = 0;
       let beat = Atomics.load(words, bell.beats);
@@ -107,7 +119,9 @@ export const openLine = ({ bundle, onState = () => {}, watch }: LineOptions): Si
         const found = receiveMessageOnPort(blocking) as { message: Answer } | undefined;
         if (found !== undefined) return outcomeOf(found.message);
         if (Atomics.load(words, bell.gone) === 1) throw new Unanswered("the signer's thread ended");
-        Atomics.wait(words, bell.rung, rung, patience);
+        const left = end - performance.now();
+        if (left <= 0) throw giveUp();
+        Atomics.wait(words, bell.rung, rung, Math.min(patience, left));
         const now = Atomics.load(words, bell.beats);
         still = now === beat ? still + 1 : 0;
         beat = now;
@@ -120,6 +134,7 @@ export const openLine = ({ bundle, onState = () => {}, watch }: LineOptions): Si
       const { promise, resolve } = Promise.withResolvers<void>();
       worker.ref();
       worker.once("exit", () => resolve());
+      if (isGone) resolve();
       const late = setTimeout(() => void worker.terminate(), patience);
       await promise;
       clearTimeout(late);

@@ -1,16 +1,9 @@
 /** Channels whose end the chain has, and what of each somebody has still to take for us. */
 
-import {
-  type ChannelId,
-  type Height,
-  height,
-  type Outpoint,
-  type PaymentHash,
-  type Preimage,
-} from "../../../protocol/units.ts";
-import type { ChannelState, Live } from "../state.ts";
-import { liveOf } from "../step.ts";
-import type { ChainState } from "./book.ts";
+import { type ChannelId, type Height, height, type Outpoint } from "../../../protocol/units.ts";
+import { type PreimageOf, preimagesIn } from "../payments/preimages.ts";
+import type { Live } from "../state.ts";
+import { liveOf, type View } from "../step.ts";
 import { inclusion } from "./depths.ts";
 import { type Close, type Output, type Standing, standingOf } from "./onchain.ts";
 import { heightOf } from "./view.ts";
@@ -21,8 +14,6 @@ export interface Open {
   readonly since: Height;
   /** From here on somebody else may take it. Undefined: nobody may. */
   readonly until: Height | undefined;
-  /** Of a received HTLC, which takes a preimage. */
-  readonly hash?: PaymentHash;
 }
 
 export interface Ended {
@@ -37,13 +28,15 @@ export interface Ends {
   /** Undefined: no chain is followed, and nothing is known. */
   readonly height: Height | undefined;
   readonly channels: readonly Ended[];
-  /** Shown by the chain, in whatever channel. */
-  readonly preimages: readonly Preimage[];
 }
 
 const later = (from: Height, blocks: number): Height => height(from + blocks);
 
-const openOf = ({ outpoint, role, height: since }: Output, is: Standing["is"], live: Live): Open[] => {
+const openOf = (
+  { outpoint, role, height: since }: Output,
+  is: Standing["is"],
+  { live, preimageOf }: { readonly live: Live; readonly preimageOf: PreimageOf },
+): Open[] => {
   const whenever: Open = { outpoint, since, until: undefined };
   const { terms } = live.setup;
   switch (role.is) {
@@ -60,30 +53,38 @@ const openOf = ({ outpoint, role, height: since }: Output, is: Standing["is"], l
     case "htlc": {
       // Through its second stage it can still be punished; but each stage costs another fee.
       if (is === "revoked") return [{ outpoint, since, until: later(since, inclusion) }];
-      const { offeredBy, expiry } = role.htlc;
-      if (offeredBy === "counterparty") return [{ outpoint, since, until: expiry, hash: role.htlc.hash }];
+      const { offeredBy, expiry, hash } = role.htlc;
+      // Nobody can take it for us without a preimage.
+      if (offeredBy === "counterparty")
+        return preimageOf(hash) === undefined ? [] : [{ outpoint, since, until: expiry }];
       const due = height(Math.max(since, expiry));
       return [{ outpoint, since: due, until: later(due, inclusion) }];
     }
   }
 };
 
-const endedOf = (channel: ChannelId, close: Close | undefined, live: Live | undefined): Ended[] => {
+const endedOf = (
+  channel: ChannelId,
+  close: Close | undefined,
+  { live, preimageOf }: { readonly live: Live | undefined; readonly preimageOf: PreimageOf },
+): Ended[] => {
   if (live === undefined || close === undefined) return [];
   const { is } = standingOf(close, live);
   const open = close.outputs.flatMap((output) =>
-    output.spent === undefined ? openOf(output, is, live) : [],
+    output.spent === undefined ? openOf(output, is, { live, preimageOf }) : [],
   );
   return open.length === 0 ? [] : [{ channel, is, txid: close.txid, open }];
 };
 
 /** Empty where no chain is followed: what was known of one may be long past. */
-export const endsIn = (channels: ReadonlyMap<ChannelId, ChannelState>, chain: ChainState): Ends => {
-  if (chain.view === undefined) return { height: undefined, channels: [], preimages: [] };
-  const spends = [...chain.onchain.values()].flatMap(({ close }) => close?.outputs ?? []);
+export const endsIn = (sight: Pick<View, "channels" | "payments" | "ledger" | "chain">): Ends => {
+  const { channels, chain } = sight;
+  if (chain.view === undefined) return { height: undefined, channels: [] };
+  const preimageOf = preimagesIn(sight);
   return {
     height: heightOf(chain.view),
-    channels: [...chain.onchain].flatMap(([id, { close }]) => endedOf(id, close, liveOf(channels.get(id)))),
-    preimages: spends.flatMap(({ spent }) => (spent?.way.is === "preimage" ? [spent.way.preimage] : [])),
+    channels: [...chain.onchain].flatMap(([id, { close }]) =>
+      endedOf(id, close, { live: liveOf(channels.get(id)), preimageOf }),
+    ),
   };
 };

@@ -2,10 +2,10 @@
 
 import { medianTimePast } from "../../../protocol/bitcoin/header.ts";
 import { equal, toHex } from "../../../protocol/bytes.ts";
-import { sha256 } from "../../../protocol/hash.ts";
 import type { ChannelId } from "../../../protocol/units.ts";
 import type { Ledger } from "../payments/ledger.ts";
 import { settledBy, variantsOf } from "../payments/lines.ts";
+import { preimagesIn } from "../payments/preimages.ts";
 import { refuse } from "../rule.ts";
 import { textOf } from "../rules/table.ts";
 import type { ChannelState, Live, NodeState, Payment } from "../state.ts";
@@ -39,23 +39,24 @@ export const latestOf = (told: {
 };
 
 /**
- * A preimage that was shown: in a commitment as what we paid for, or on the chain. Of an invoice of ours the host may
- * have good reason to wait.
+ * A preimage that was shown: to the signer, or by a host that need not show any as what we paid for. Of an invoice of
+ * ours that nobody showed one of, the host may have good reason to wait.
  */
-const knowsIn =
-  ({ channels, payments, ledger, chain }: Sight): Knows =>
-  (hash) => {
+const knowsIn = (sight: Sight): Knows => {
+  const { channels, payments, ledger } = sight;
+  const preimageOf = preimagesIn(sight);
+  return (hash) => {
     const key = toHex(hash);
-    if ((payments.get(key)?.settledOut ?? 0n) > 0n) return true;
+    if (preimageOf(hash) !== undefined || (payments.get(key)?.settledOut ?? 0n) > 0n) return true;
     return [...ledger.channelsOf(key)].some((id) => {
       const live = liveOf(channels.get(id));
-      if (live === undefined) return false;
-      if (variantsOf(live).some((variant) => (settledBy(variant).get(key)?.out ?? 0n) > 0n)) return true;
-      return (chain.onchain.get(id)?.close?.outputs ?? []).some(
-        ({ spent }) => spent?.way.is === "preimage" && equal(sha256(spent.way.preimage), hash),
+      return (
+        live !== undefined &&
+        variantsOf(live).some((variant) => (settledBy(variant).get(key)?.out ?? 0n) > 0n)
       );
     });
   };
+};
 
 interface Quiet {
   readonly onchain: Onchain;

@@ -2,9 +2,9 @@
 
 import { equal, toHex } from "../../../protocol/bytes.ts";
 import { isKnown } from "../../../protocol/codec.ts";
-import { sha256 } from "../../../protocol/hash.ts";
-import { type Preimage, toSat } from "../../../protocol/units.ts";
+import { toSat } from "../../../protocol/units.ts";
 import type { Close } from "../chain/onchain.ts";
+import type { PreimageOf } from "../payments/preimages.ts";
 import type { Live } from "../state.ts";
 import type { Coin } from "./homeward.ts";
 import { partyOf } from "./inputs.ts";
@@ -12,7 +12,7 @@ import { partyOf } from "./inputs.ts";
 export const coinsOfTheirs = (
   { closer, outputs }: Close,
   { counterparty }: Live,
-  preimages: readonly Preimage[],
+  preimageOf: PreimageOf,
 ): { readonly coins: readonly Coin[]; readonly left: readonly string[] } => {
   const content = closer.is === "counterparty" && isKnown(closer.content) ? closer.content : undefined;
   const variant = counterparty.variants.find(({ hash }) => content !== undefined && equal(hash, content));
@@ -24,12 +24,12 @@ export const coinsOfTheirs = (
     if (role.is !== "htlc" || variant === undefined) return [];
     const { htlc } = role;
     const name = `HTLC of ${toSat(htlc.amount)} sat with hash ${toHex(htlc.hash)}`;
-    const preimage = preimages.find((one) => equal(sha256(one), htlc.hash));
+    const preimage = preimageOf(htlc.hash);
     const { point } = variant;
     const claim = { kind: "counterpartyHtlc", point, htlc: partyOf(htlc, "counterparty") } as const;
     if (htlc.offeredBy === "holder") return [{ ...common, what: `the ${name}`, claim }];
     if (preimage !== undefined) return [{ ...common, what: `the ${name}`, claim, preimage }];
-    left.push(`${name}: received, and no preimage of it was given`);
+    left.push(`${name}: received, and no preimage of it is known`);
     return [];
   });
   return { coins, left };

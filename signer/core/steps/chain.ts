@@ -15,6 +15,7 @@ import { alarmsIn } from "../chain/outlook.ts";
 import { toldOf } from "../chain/telling.ts";
 import { followAll, type Survey, surveyOf } from "../chain/touched.ts";
 import { type ChainView, heightOf, isBehind, oldestOf, tipOf, wholeSince } from "../chain/view.ts";
+import { keeping, shownOnChain } from "../payments/preimages.ts";
 import { refuse } from "../rule.ts";
 import { textOf } from "../rules/table.ts";
 import { type Decision, liveOf, refused, type Settings, type Step, type View } from "../step.ts";
@@ -74,12 +75,11 @@ const moving = <N extends Moving>(move: Move<N>): Step<N, Survey | undefined> =>
     const { movement } = prepared;
     if (movement.is === "refused") return refused(movement.refusal);
     const { view: chain } = movement;
+    const onchain = followAll({ ...prepared, movement }, view, known.pointsOf ?? [], settings.curve);
+    const shown = new Map([...onchain.values()].flatMap((one) => [...shownOnChain(one)]));
     return {
       is: "kept",
-      change: {
-        chain,
-        onchain: followAll({ ...prepared, movement }, view, known.pointsOf ?? [], settings.curve),
-      },
+      change: { chain, onchain, ...keeping(view, shown) },
       reply: () => tipIn(chain) as Reply<N>,
     };
   },

@@ -3,23 +3,17 @@
 import { buildCommitment, type Commitment, type CommitmentTerms } from "../../../protocol/bolt/commitment.ts";
 import { type CommitmentKeys, commitmentKeys } from "../../../protocol/bolt/derive.ts";
 import { htlcDigests } from "../../../protocol/bolt/htlc.ts";
-import { compare, equal, toHex } from "../../../protocol/bytes.ts";
+import { compare, equal } from "../../../protocol/bytes.ts";
 import { isKnown, type Maybe, unknown } from "../../../protocol/codec.ts";
 import type { VerifyJob } from "../../../protocol/curve/curve.ts";
-import { sha256 } from "../../../protocol/hash.ts";
 import type { Htlc, Side } from "../../../protocol/operations/fields.ts";
 import type { Request } from "../../../protocol/operations/index.ts";
 import type { Refusal } from "../../../protocol/outcome.ts";
-import {
-  type ChannelId,
-  type CommitmentNumber,
-  type Point,
-  type Preimage,
-  signature,
-} from "../../../protocol/units.ts";
+import { type ChannelId, type CommitmentNumber, type Point, signature } from "../../../protocol/units.ts";
 import { giveCounterparty, takeHolder } from "../advance.ts";
 import type { Followed } from "../balance.ts";
 import { judgePayments } from "../payments/judge.ts";
+import { keeping, type Shown, shownBy } from "../payments/preimages.ts";
 import { withHidden } from "../payments/square.ts";
 import { judge, refuse } from "../rule.ts";
 import { contentRules, dayRules, limitRules, succeed } from "../rules/commitment.ts";
@@ -153,14 +147,17 @@ const build = (owner: Side, said: Said, point: Point, { setup }: Live, settings:
   return { content, refusal, rebuilt, digests: rebuilt.digests(), differs };
 };
 
-const paidBy = (preimages: Maybe<readonly Preimage[]>): Maybe<ReadonlySet<string>> =>
-  isKnown(preimages) ? new Set(preimages.map((preimage) => toHex(sha256(preimage)))) : unknown;
+const shownIn = ({ preimages }: Said): Maybe<Shown> => (isKnown(preimages) ? shownBy(preimages) : unknown);
+
+const paidBy = (shown: Maybe<Shown>): Maybe<ReadonlySet<string>> =>
+  isKnown(shown) ? new Set(shown.keys()) : unknown;
 
 /** Where the commitment leaves our balance, or why it does not follow from a live one. */
 const succession = (
   owner: Side,
   said: Said,
   content: Content,
+  shown: Maybe<Shown>,
   live: Live,
   { policy }: Settings,
 ): Refusal | Borne => {
@@ -171,7 +168,7 @@ const succession = (
     setup,
     content,
     predecessors: variants.filter(({ number }) => number === said.number - 1n),
-    paid: paidBy(said.preimages),
+    paid: paidBy(shown),
   });
   if (followed.is === "broken") return refuse(textOf(followed.rule), followed.facts);
   const standing = [...live.holder.variants, ...live.counterparty.variants];
@@ -190,14 +187,19 @@ const judged = (
   before: Live,
   next: Live,
   variant: Variant,
+  shown: Maybe<Shown>,
 ): Refusal | Change => {
   const refusal = judgePayments({ view, settings, id, next }, { before, variant });
   if (refusal !== undefined) return refusal;
   const node = withHidden(view.node, view.now, before, next);
-  if (node === view.node) return { channel: { ...next, phase: "open" } };
+  const change: Change = { ...kept(view, shown, next), channel: { ...next, phase: "open" } };
+  if (node === view.node) return change;
   const hidden = judge(dayRules, { node, now: view.now, policy: settings.policy });
-  return hidden ?? { node, channel: { ...next, phase: "open" } };
+  return hidden ?? { ...change, node };
 };
+
+const kept = (view: View, shown: Maybe<Shown>, next?: Live): Change =>
+  isKnown(shown) ? keeping(view, shown, next) : {};
 
 interface Remembered {
   readonly variants: readonly Variant[];
@@ -229,20 +231,22 @@ export const signCounterpartyCommitment: Step<"signCounterpartyCommitment", Buil
       },
       reply: (_: unknown, signed: unknown) => signed as never,
     });
+    const shown = shownIn(body);
     const repeats = rebuilt !== undefined && isRepeat(live.counterparty, hash);
-    if (repeats) return differs === undefined ? signs({}) : refused(differs);
+    // Its proofs are beside the content, so the repetition may show one that came since.
+    if (repeats) return differs === undefined ? signs(kept(view, shown)) : refused(differs);
     const closing = view.channel?.phase === "closing";
     const { number, point } = body;
     const refusal =
       judge(signCounterpartyOrder, { live, closing, number, point }) ?? prepared.refusal ?? differs;
     if (refusal !== undefined) return refused(refusal);
-    const followed = succession("counterparty", body, content, live, settings);
+    const followed = succession("counterparty", body, content, shown, live, settings);
     if (isRefusal(followed)) return refused(followed);
     const { txid } = given(rebuilt, "commitment").commitment;
     const { balance, settled, hidden } = followed;
     const variant = { ...content, hash, txid, balance, settled, hidden, point };
     const next = { ...live, counterparty: giveCounterparty(live, variant) };
-    const change = judged({ view, settings }, body.channel, live, next, variant);
+    const change = judged({ view, settings }, body.channel, live, next, variant, shown);
     return "rule" in change ? refused(change) : signs(change);
   },
 };
@@ -294,19 +298,20 @@ export const validateHolderCommitment: Step<"validateHolderCommitment", Built> =
     const { rebuilt, content, differs } = prepared;
     const invalid = prepared.refusal ?? differs ?? unsigned(body, prepared, outcomes);
     const reply = () => ({});
+    const shown = shownIn(body);
     if (isRepeat(live.holder, hash))
-      return invalid === undefined ? { is: "kept", change: {}, reply } : refused(invalid);
+      return invalid === undefined ? { is: "kept", change: kept(view, shown), reply } : refused(invalid);
     const closing = view.channel?.phase === "closing";
     const refusal = judge(validateHolderOrder, { live, closing, number: body.number }) ?? invalid;
     if (refusal !== undefined) return refused(refusal);
-    const followed = succession("holder", body, content, live, settings);
+    const followed = succession("holder", body, content, shown, live, settings);
     if (isRefusal(followed)) return refused(followed);
     const { txid } = given(rebuilt, "commitment").commitment;
     const { signature, htlcSignatures } = body;
     const { balance, settled, hidden } = followed;
     const variant = { ...content, hash, txid, balance, settled, hidden, signature, htlcSignatures };
     const next = { ...live, holder: takeHolder(live, variant) };
-    const change = judged({ view, settings }, body.channel, live, next, variant);
+    const change = judged({ view, settings }, body.channel, live, next, variant, shown);
     return "rule" in change ? refused(change) : { is: "kept", change, reply };
   },
 };

@@ -6,12 +6,12 @@ import { claimDigest, claimWitness } from "../../../protocol/bolt/spend-sign.ts"
 import { fundingWitness } from "../../../protocol/bolt/witness.ts";
 import { equal, toHex } from "../../../protocol/bytes.ts";
 import { isKnown, unknown } from "../../../protocol/codec.ts";
-import { sha256 } from "../../../protocol/hash.ts";
 import type { Reply, Request } from "../../../protocol/operations/index.ts";
-import { type Outpoint, type Preimage, signature, toSat } from "../../../protocol/units.ts";
+import { type Outpoint, signature, toSat } from "../../../protocol/units.ts";
 import { broadcast } from "../advance.ts";
 import { type Close, type Output, standingOf } from "../chain/onchain.ts";
 import { afterCosts } from "../outpoints.ts";
+import { keeping, type PreimageOf, preimagesIn, shownBy } from "../payments/preimages.ts";
 import type { Signed } from "../ports.ts";
 import { refuse } from "../rule.ts";
 import { textOf } from "../rules/table.ts";
@@ -36,6 +36,7 @@ import {
   refused,
   type Step,
   type Turn,
+  type View,
 } from "../step.ts";
 import { rebuild } from "./commitment.ts";
 
@@ -72,13 +73,18 @@ const closedBy = {
 
 type ExitTurn = Turn<"exit", undefined>;
 
+const preimagesFor = ({ preimages }: Request<"exit">, view: View): PreimageOf => {
+  const [brought, known] = [shownBy(preimages), preimagesIn(view)];
+  return (hash) => brought.get(toHex(hash)) ?? known(hash);
+};
+
 const stagesOf = (
-  { body, known, settings: { curve } }: ExitTurn,
+  { body, view, known, settings: { curve } }: ExitTurn,
   live: Live,
   variant: HolderVariant,
   close: Close | undefined,
 ) => {
-  const { channel, preimages } = body;
+  const { channel } = body;
   const { setup } = live;
   const { number, feerate } = variant;
   const pointAt = pointsIn(live, known);
@@ -102,8 +108,7 @@ const stagesOf = (
     return [{ ...delayed, what: "our balance", outpoint: at(index), value, since: close?.height }];
   });
 
-  const preimageOf = (hash: Uint8Array): Preimage | undefined =>
-    preimages.find((one) => equal(sha256(one), hash));
+  const preimageOf = preimagesFor(body, view);
   const stages = commitment.htlcs.map((committed, i): Stages => {
     const { htlc, index } = committed;
     const name = `HTLC of ${toSat(htlc.amount)} sat with hash ${toHex(htlc.hash)}`;
@@ -111,7 +116,7 @@ const stagesOf = (
     const preimage = isTimeout ? undefined : preimageOf(htlc.hash);
     if (isSpent(index)) return { drafts: [], coins: [], left: [] };
     if (!isTimeout && preimage === undefined)
-      return { drafts: [], coins: [], left: [`${name}: received, and no preimage of it was given`] };
+      return { drafts: [], coins: [], left: [`${name}: received, and no preimage of it is known`] };
     const plan = claims.plan({ kind: "holderHtlc", point, feerate, htlc });
     const second = htlcTransaction(txid, committed, form);
     const countersignature = given(variant.htlcSignatures[i], "HTLC signature");
@@ -178,11 +183,12 @@ const afterTheirs = (
   standing: keyof typeof closedBy,
 ): Decision<"exit"> => {
   const { body, view, known, settings } = turn;
-  const { channel, node, feerate, preimages } = body;
+  const { channel, node, feerate } = body;
   const ended = `our commitment: ${closedBy[standing]} has ended the channel`;
   const point = pointsIn(live, known);
   const claims = claimsOf(channel, live, settings.curve, point);
-  const theirs = standing === "revoked" ? { coins: [], left: [] } : coinsOfTheirs(close, live, preimages);
+  const theirs =
+    standing === "revoked" ? { coins: [], left: [] } : coinsOfTheirs(close, live, preimagesFor(body, view));
   const home = { node, channel, live, feerate, claims, view, settings, point };
   const brought = bringHome(theirs.coins, home);
   if ("sentence" in brought) return refused(brought);
@@ -192,10 +198,14 @@ const afterTheirs = (
     commitment: unknown,
     ...toldHome({ drafts, left }, signatures, view),
   });
-  if (drafts.length === 0) return { is: "told", reply: () => told([]) };
+  const kept = keeping(view, shownBy(body.preimages));
+  if (drafts.length === 0)
+    return kept.payments === undefined
+      ? { is: "told", reply: () => told([]) }
+      : { is: "kept", change: kept, reply: () => told([]) };
   return {
     is: "signed",
-    change: afterCosts(view, outpoints, { fees, sent: 0n }),
+    change: { ...afterCosts(view, outpoints, { fees, sent: 0n }), ...kept },
     job: { kind: "spend", inputs: drafts.map(({ key }) => key) },
     reply: (_, signed) => told((signed as Signed["spend"]).signatures),
   };
@@ -236,6 +246,7 @@ export const exit: Step<"exit", undefined> = {
     const inputs = [live.setup.funding, ...brought.outpoints];
     const change: Change = {
       ...afterCosts(view, inputs, costs),
+      ...keeping(view, shownBy(body.preimages)),
       channel: { ...view.channel, ...live },
     };
     return {

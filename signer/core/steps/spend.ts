@@ -8,8 +8,9 @@ import { Malformed, within } from "../../../protocol/malformed.ts";
 import type { Reply, Request } from "../../../protocol/operations/index.ts";
 import type { Place } from "../../../protocol/operations/spend.ts";
 import type { Refusal } from "../../../protocol/outcome.ts";
-import type { ChannelId, CommitmentNumber, Sat } from "../../../protocol/units.ts";
+import type { ChannelId, CommitmentNumber, Preimage, Sat } from "../../../protocol/units.ts";
 import { afterSigning, type OutpointState } from "../outpoints.ts";
+import { keeping, shownBy } from "../payments/preimages.ts";
 import type { Job, Signed, SpendKey, WalletKey } from "../ports.ts";
 import { judge, refuse } from "../rule.ts";
 import {
@@ -196,6 +197,9 @@ export const judgeSpend = (turn: SpendTurn): OnchainView | Refusal => {
   );
 };
 
+const preimagesIn = ({ inputs }: Request<"spend">): readonly Preimage[] =>
+  inputs.flatMap(({ preimage }) => (isKnown(preimage) ? [preimage] : []));
+
 export const spend: Step<"spend", undefined> = {
   needs: needsOf,
   prepare: () => undefined,
@@ -211,7 +215,7 @@ export const spend: Step<"spend", undefined> = {
     const at = new Map(own.map(({ index }, i) => [index, i]));
     return {
       is: "signed",
-      change,
+      change: { ...change, ...keeping(turn.view, shownBy(preimagesIn(turn.body))) },
       job,
       reply: (_, signed): Reply<"spend"> => {
         const { signatures } = signed as Signed["spend"];

@@ -1,6 +1,13 @@
 /** Headers, proofs and blocks, which a chain source sends, and gossip, which is signed. */
 
-import type * as fc from "fast-check";
+import * as fc from "fast-check";
+import {
+  type ElectrumLine,
+  parseElectrumLine,
+  parseElectrumUrl,
+  printElectrumUrl,
+} from "../../../chain/electrum-line.ts";
+import { SourceError } from "../../../chain/source.ts";
 import { scanBlock } from "../../../protocol/bitcoin/block.ts";
 import { chains } from "../../../protocol/bitcoin/chains.ts";
 import { decodeHeader, encodeHeader } from "../../../protocol/bitcoin/header.ts";
@@ -14,11 +21,12 @@ import {
   type GossipName,
 } from "../../../protocol/bolt/gossip/index.ts";
 import { concat, fromHex } from "../../../protocol/bytes.ts";
+import { invalid } from "../../../protocol/malformed.ts";
 import { script } from "../../../protocol/units.ts";
 import { anyBlock, publicChains, rawOf } from "../../unit/bitcoin-blocks.ts";
 import { anyGossip, gossipNames, signatureCount } from "../../unit/bolt7-arbitrary.ts";
 import type { Target } from "../check.ts";
-import { isMalformed, sampled } from "./seeds.ts";
+import { isMalformed, sampled, utf8 } from "./seeds.ts";
 
 const gossip = "protocol/bolt/gossip/index.ts";
 
@@ -43,7 +51,67 @@ const unsigned = (name: GossipName): Target => ({
   exact: true,
 });
 
+const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+
+const electrumLine = fc
+  .oneof(
+    fc.record({ id: fc.nat(), result: fc.jsonValue() }),
+    fc.record({ id: fc.nat(), error: fc.record({ code: fc.integer(), message: fc.string() }) }),
+    fc.record({ id: fc.nat(), error: fc.string() }),
+    fc.record({ method: fc.string(), params: fc.array(fc.jsonValue(), { maxLength: 3 }) }),
+  )
+  .map((line) => JSON.stringify({ jsonrpc: "2.0", ...line }));
+
+const printLine = (line: ElectrumLine): string => {
+  switch (line.is) {
+    case "result":
+      return JSON.stringify({ id: line.id, result: line.value });
+    case "error":
+      return JSON.stringify({ id: line.id, error: { code: line.code, message: line.message } });
+    case "notification":
+      return JSON.stringify({ method: "" });
+  }
+};
+
+const electrumUrl = fc
+  .tuple(
+    fc.constantFrom("tcp", "ssl"),
+    fc.oneof(
+      fc.constantFrom("127.0.0.1", "[::1]", "electrum.example", "[::ffff:127.0.0.1]"),
+      fc.domain(),
+      fc.ipV6().map((host) => `[${host}]`),
+    ),
+    fc.integer({ min: 1, max: 65_535 }),
+    fc.constantFrom("", "/"),
+  )
+  .map(([scheme, host, port, end]) => `${scheme}://${host}:${port}${end}`);
+
 export const chainTargets: readonly Target[] = [
+  {
+    name: "electrum-line",
+    covers: ["chain/electrum-line.ts parseElectrumLine"],
+    seeds: (seed, count) => sampled(electrumLine, seed, count).map(utf8),
+    // As text: JSON has a zero below zero, and reads it back as zero.
+    decode: (bytes) => {
+      const value = printLine(parseElectrumLine(textOf(bytes)));
+      return { value, encode: () => utf8(value) };
+    },
+    rejects: (error) => error instanceof SourceError,
+    // Servers add fields, and write errors in several ways.
+    exact: false,
+  },
+  {
+    name: "electrum-url",
+    covers: ["chain/electrum-line.ts parseElectrumUrl"],
+    seeds: (seed, count) => sampled(electrumUrl, seed, count).map(utf8),
+    decode: (bytes) => {
+      const value = parseElectrumUrl(textOf(bytes));
+      if (value === undefined) throw invalid("no address");
+      return { value, encode: () => utf8(printElectrumUrl(value)) };
+    },
+    rejects: isMalformed,
+    exact: false,
+  },
   ...gossipNames.map(unsigned),
   {
     name: "signed-gossip",

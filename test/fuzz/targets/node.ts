@@ -73,6 +73,8 @@ const settings = fc
       look: fc.integer({ min: 1, max: 600 }),
       chain: fc.constantFrom<Readonly<Record<string, unknown>>>(
         { kind: "esplora", url: "http://127.0.0.1:3000" },
+        { kind: "electrum", url: "tcp://127.0.0.1:50001" },
+        { kind: "electrum", url: "ssl://[::1]:50002", certificate: "c.pem" },
         { kind: "bitcoind", url: "http://127.0.0.1:8332", cookie: ".cookie", rest: true },
         { kind: "bitcoind", url: "https://node.example", user: "u", passwordFile: "p" },
       ),

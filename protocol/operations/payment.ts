@@ -1,6 +1,6 @@
 import { choice, fixed, maybe, text, u64, type ValueOf } from "../codec.ts";
 import { invalid } from "../malformed.ts";
-import { hash, msat, node } from "./fields.ts";
+import { hash, msat, node, preimages } from "./fields.ts";
 import { operation } from "./operation.ts";
 
 const lastSecond = 1n << 40n;
@@ -52,6 +52,12 @@ export const paymentOperations = {
     0x52,
     "Gives up a payment that was proposed and of which nothing is on its way: what was reserved is free again.",
     { hash },
+    {},
+  ),
+  showPreimages: operation(
+    0x53,
+    "Shows preimages as soon as the host has them: kept while something received may have to be claimed with them, also without a host.",
+    { preimages },
     {},
   ),
 };

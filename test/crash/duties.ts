@@ -44,6 +44,8 @@ export const duties: Readonly<Record<Name, Duty>> = {
   checkPayment: telling,
   proposePayment: deciding,
   withdrawPayment: deciding,
+  // Recorded where something of it is kept.
+  showPreimages: { again: "same", record: "sometimes" },
   chainTip: telling,
   // Its answer is the tip of now.
   chainConnect: moving,

@@ -364,6 +364,22 @@ test("what a host claims with on the chain is kept: the signer can go on where i
   expect([showing(home.transactions), lacking(home)]).toEqual([1, 0]);
 });
 
+test("a host shows one as soon as it has it: kept where something was received, once, and answered alike", async () => {
+  const on = await route();
+  const { fed, incoming } = on;
+  const { node } = incoming;
+  const show = (...preimages: readonly Preimage[]) => fed.rig.call("showPreimages", { node, preimages });
+  expect(await show()).toEqual({});
+  expect(await show(preimageOf("another"))).toEqual({});
+  expect(await onDisk(fed)).toBeUndefined();
+  expect(await show(preimageOf("another"), proof)).toEqual({});
+  expect(await onDisk(fed)).toEqual(proof);
+  expect(await show(proof)).toEqual({});
+  const rig = await fed.rig.restart();
+  const home = await rig.call("exit", exiting(incoming));
+  expect([showing(home.transactions), lacking(home)]).toEqual([1, 0]);
+});
+
 test("a wrong one is kept for nothing", async () => {
   const on = await route();
   const wrong = preimage(new Uint8Array(32).fill(9));

@@ -73,7 +73,8 @@ const keyOf = ({ name, body }: AnyRequest): string => {
 const movesOn = ({ name }: AnyRequest): boolean =>
   name === "signCounterpartyCommitment" || name === "revokeHolderCommitment";
 
-const isRatchet = ({ name }: AnyRequest): boolean => operations[name].ratchet;
+/** What a crash must not lose. A preimage LDK tells of once. */
+const isLasting = ({ name }: AnyRequest): boolean => operations[name].ratchet || name === "showPreimages";
 
 /** A person was asked, and said no: asking again would only ask again. */
 const isDenied = ({ facts }: Refusal): boolean =>
@@ -224,7 +225,7 @@ export const openRoad = ({ line, database, tell, wake, lost, answered }: RoadPar
   const ask = (request: AnyRequest, key: string): void => {
     if (pending.has(key)) return;
     pending.add(key);
-    if (isRatchet(request)) unstored.push(request);
+    if (isLasting(request)) unstored.push(request);
     else unsent.push({ request, ticket: undefined });
   };
 

@@ -9,7 +9,7 @@ import { type Preimage, preimage } from "../../../protocol/units.ts";
 import { htlcOf, type ReadCommitment } from "../reading/commitment.ts";
 import type { ReadUpdate } from "../reading/update.ts";
 import type { RemoteChannel } from "./remote-channels.ts";
-import type { Road } from "./remote-road.ts";
+import type { Remote } from "./remote-parts.ts";
 import type { RemoteStore, TheirCommitment } from "./remote-store.ts";
 
 export const remember = (
@@ -55,7 +55,7 @@ export const placedOf = ({ htlcs }: ReadCommitment): TheirCommitment["htlcs"] =>
 export const apply = (
   channel: RemoteChannel,
   { steps }: ReadUpdate,
-  { road, store }: { readonly road: Road; readonly store: RemoteStore },
+  { node, road, store }: Pick<Remote, "node" | "road" | "store">,
 ): void => {
   for (const step of steps)
     switch (step.is) {
@@ -66,6 +66,8 @@ export const apply = (
         break;
       case "preimage":
         remember(channel, [step.preimage], store);
+        // The peer may never take the HTLC back, and this host never come again: the signer claims it then.
+        road.put("showPreimages", { node, preimages: [preimage(Uint8Array.from(step.preimage))] });
         break;
       case "commitment": {
         remember(channel, step.preimages, store);

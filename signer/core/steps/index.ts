@@ -29,7 +29,7 @@ import {
   signMessage,
 } from "./node.ts";
 import { check, hello, newChannel, points, setup } from "./opening.ts";
-import { checkPayment, proposePayment, withdrawPayment } from "./payment.ts";
+import { checkPayment, proposePayment, showPreimages, withdrawPayment } from "./payment.ts";
 import { broadcast, chainFeed, chainSource } from "./publish.ts";
 import {
   revokeHolderCommitment,
@@ -74,6 +74,7 @@ export const steps: { readonly [N in Decided]: Step<N, unknown> } = {
   walletAddress,
   checkPayment,
   proposePayment,
+  showPreimages,
   withdrawPayment,
   chainTip,
   chainConnect,

@@ -1,4 +1,4 @@
-/** checkPayment, proposePayment, withdrawPayment: consent and limits are decided before an HTLC is offered. */
+/** checkPayment, proposePayment, withdrawPayment: consent and limits are decided before an HTLC is offered. showPreimages. */
 
 import { equal, toHex } from "../../../protocol/bytes.ts";
 import { isKnown, unknown } from "../../../protocol/codec.ts";
@@ -7,6 +7,7 @@ import type { Reply } from "../../../protocol/operations/index.ts";
 import { operations } from "../../../protocol/operations/index.ts";
 import { clip, type Fact, type Refusal } from "../../../protocol/outcome.ts";
 import { maxPending, pendingIn, stale } from "../approvals.ts";
+import { keeping, shownBy } from "../payments/preimages.ts";
 import { type Proof, type Proposed, proofOf } from "../payments/proposal.ts";
 import { expired } from "../payments/square.ts";
 import { judge, refuse } from "../rule.ts";
@@ -242,5 +243,14 @@ export const withdrawPayment: Step<"withdrawPayment", undefined> = {
           ),
         )
       : { is: "kept", change, reply };
+  },
+};
+
+export const showPreimages: Step<"showPreimages", undefined> = {
+  prepare: () => undefined,
+  decide: ({ body: { preimages }, view }) => {
+    const change = keeping(view, shownBy(preimages));
+    const reply = () => ({});
+    return change.payments === undefined ? { is: "told", reply } : { is: "kept", change, reply };
   },
 };

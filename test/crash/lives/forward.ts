@@ -100,9 +100,14 @@ const attempts = (world: World, state: Forward, round: Round): readonly Move[] |
             grab(world, outgoing, adding(out, goesOut(round, fee))),
           ];
     case "unpaid":
-      return round.fulfils && !round.issued
-        ? [grab(world, incoming, removing(incoming.balances, comesIn(round), "fail"))]
-        : [grab(world, outgoing, adding(out, goesOut(round, fee + 1n)))];
+      return [
+        ...(round.fulfils
+          ? [move("showPreimages", { node: world.node, preimages: round.labels.map(preimageOf) })]
+          : []),
+        round.fulfils && !round.issued
+          ? grab(world, incoming, removing(incoming.balances, comesIn(round), "fail"))
+          : grab(world, outgoing, adding(out, goesOut(round, fee + 1n))),
+      ];
     case "in":
     case "out":
     case "settleOut":

@@ -56,6 +56,8 @@ const takeIn = async function* (
 const conclude = async function* (world: World, incoming: Hop, outgoing: Hop, { preimage }: Secret): Story {
   yield* until(() => isOver(outgoing) || outgoing.fate() === "fulfil");
   if (outgoing.fate() === "fulfil") {
+    if (world.random.int(2) === 0)
+      await world.must("showPreimages", { node: world.node, preimages: [preimage] });
     if (world.random.int(3) === 0) yield* until(() => isOver(outgoing));
     incoming.settle("fulfil", preimage);
   } else incoming.settle("fail");

@@ -1,0 +1,36 @@
+/** What is recorded; known without LDK, so that a replay need not load it. */
+
+export const sceneNames = [
+  "pay-anchors-accepted",
+  "pay-anchors-opened",
+  "pay-static-accepted",
+  "pay-static-opened",
+  "pay-in-parts",
+  "hold",
+  "keysend",
+  "probe",
+  "fees-anchors",
+  "fees-static",
+  "dust-anchors",
+  "dust-static",
+  "zero-conf",
+  "announced",
+  "offers",
+  "forward",
+  "forward-claimed-on-chain",
+  "forward-timed-out-on-chain",
+  "force-close-own-anchors",
+  "force-close-own-static",
+  "force-close-theirs-anchors",
+  "force-close-theirs-static",
+  "breach",
+  "reestablish-sending",
+  "reestablish-receiving",
+  "reestablish-forwarding",
+  "node-killed",
+  "signer-restarted",
+  "approvals",
+  "reorganised",
+] as const;
+
+export type SceneName = (typeof sceneNames)[number];

@@ -57,7 +57,7 @@ export const electrumTable = z.strictObject({
     .min(1)
     .optional()
     .describe(
-      "With ssl: the file with the server's certificate, or with that of whoever signed it, in PEM. It is trusted in place of the system's authorities.",
+      "With ssl: the file with the server's certificate, or with that of whoever signed it, in PEM. It is trusted in place of the authorities that Node knows.",
     ),
 });
 

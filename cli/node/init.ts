@@ -143,7 +143,7 @@ export const registerNodeInit = (node: Command): void => {
     )
     .option(
       "--electrum-certificate <file>",
-      "the server's, or of whoever signed it, in place of the system's",
+      "the server's, or of whoever signed it: trusted in place of the known authorities",
     )
     .option("--esplora <url>", "blocks from an Esplora's HTTP interface; it learns what is asked for")
     .option("--listen <host:port>", "where peers connect to; without it they don't")

@@ -30,7 +30,11 @@ export const openOwnSource = async (
 ): Promise<OwnSource | undefined> => {
   const settings = ownSourceOf(config, file);
   if (settings === undefined) return undefined;
-  const source = await openSource(settings, passwordIn);
+  const source = await openSource(settings, passwordIn).catch((error: unknown) => {
+    if (error instanceof SetupError) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new SetupError("invalid", `${file}, [chain.${settings.kind}]: ${reason}`);
+  });
   const pace = config.network === "regtest" ? everyMs.regtest : everyMs.other;
   return {
     ...{ source, log, observer: observe({ source, everyMs: pace }) },

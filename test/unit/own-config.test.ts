@@ -100,6 +100,18 @@ describe("the configuration of an own source", () => {
     }
   });
 
+  test("takes a certificate from a file, and tells what it can't use", async () => {
+    const log: Log = { write: () => {}, close: () => {} };
+    const pinned = config(
+      '[chain]\nsource = "own"\n[chain.electrum]\nurl = "ssl://h:1"\ncertificate = "server.pem"\n',
+    );
+    await expect(openOwnSource(pinned, file, log)).rejects.toThrow(SetupError);
+    writeFileSync(join(home, "server.pem"), "no certificate");
+    await expect(openOwnSource(pinned, file, log)).rejects.toThrow(
+      `${file}, [chain.electrum]: ${join(home, "server.pem")} has no certificate in PEM`,
+    );
+  });
+
   test("takes a password from a file that nobody else may read", async () => {
     const log: Log = { write: () => {}, close: () => {} };
     const with_ = config(`${node}user = "me"\npasswordFile = "password"\n`);

@@ -25,7 +25,7 @@ import type { OutpointState } from "./outpoints.ts";
 import type { Ledger } from "./payments/ledger.ts";
 import type { Policy } from "./policy.ts";
 import type { Identity, Job, Signed, WalletKey } from "./ports.ts";
-import { type Facts, refuse } from "./rule.ts";
+import { refuse } from "./rule.ts";
 import { textOf } from "./rules/table.ts";
 import type { Allowlist, Approval, ChannelState, Live, NodeState, Payment } from "./state.ts";
 
@@ -222,8 +222,12 @@ export const refused = (refusal: Refusal): { readonly is: "refused"; readonly re
   refusal,
 });
 
-export const noChannel = (facts: Facts): { readonly is: "refused"; readonly refusal: Refusal } =>
-  refused(refuse(textOf("channel-known"), facts));
+/** One that was given out may still be set up: its opening may wait for a person. */
+export const noChannel = (
+  channel: ChannelId,
+  state: ChannelState | undefined,
+): { readonly is: "refused"; readonly refusal: Refusal } =>
+  refused(refuse({ ...textOf("channel-known"), later: state?.phase === "stub" }, { channel }));
 
 /** What `needs` asked for and the keyring did not bring: a defect, never a host's doing. */
 export const given = <T>(value: T | undefined, what: string): T => {

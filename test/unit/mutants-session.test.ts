@@ -106,6 +106,20 @@ test("a refusal is in the audit log with the next decision that is kept", async 
   expect(records).toEqual([1, 2]);
 });
 
+test("a channel that was given out may be set up later, and one that never was, or is forgotten, not", async () => {
+  const signer = await rig();
+  const { node } = signer.session;
+  const ask = async (channel: bigint) =>
+    (await signer.refusal("revokeHolderCommitment", {
+      ...{ node, channel: channel as ChannelId, number: commitmentNumber(0n) },
+    })) as { readonly rule: string; readonly final: boolean };
+  await askForNew(signer);
+  expect(await ask(0n)).toMatchObject({ rule: "channel-known", final: false });
+  expect(await ask(1n)).toMatchObject({ rule: "channel-known", final: true });
+  await signer.call("forget", { node, channel: 0n as ChannelId });
+  expect(await ask(0n)).toMatchObject({ rule: "channel-known", final: true });
+});
+
 test("the id that comes next was not given out yet", async () => {
   const signer = await rig();
   const { node } = signer.session;

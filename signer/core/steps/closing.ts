@@ -38,7 +38,7 @@ export const signClosing: Step<"signClosing", undefined> = {
   prepare: () => undefined,
   decide: ({ body, view, settings: { policy } }) => {
     const live = liveOf(view.channel);
-    if (live === undefined) return noChannel({ channel: body.channel });
+    if (live === undefined) return noChannel(body.channel, view.channel);
     const refusal = judge(closingRules, { live, policy, close: body, payer: live.setup.terms.opener });
     if (refusal !== undefined) return refused(refusal);
     const { tx, txid, digest } = build(body, live);

@@ -217,7 +217,7 @@ export const signCounterpartyCommitment: Step<"signCounterpartyCommitment", Buil
       : { built: build("counterparty", body, body.point, live, settings), checks: [] },
   decide: ({ body, hash, view, settings, prepared }) => {
     const live = liveOf(view.channel);
-    if (live === undefined || prepared === undefined) return noChannel({ channel: body.channel });
+    if (live === undefined || prepared === undefined) return noChannel(body.channel, view.channel);
     const { rebuilt, digests, content, differs } = prepared;
     const signs = (change: (Decision<"signCounterpartyCommitment"> & { is: "signed" })["change"]) => ({
       is: "signed" as const,
@@ -294,7 +294,7 @@ export const validateHolderCommitment: Step<"validateHolderCommitment", Built> =
   },
   decide: ({ body, hash, view, settings, prepared, outcomes }) => {
     const live = liveOf(view.channel);
-    if (live === undefined || prepared === undefined) return noChannel({ channel: body.channel });
+    if (live === undefined || prepared === undefined) return noChannel(body.channel, view.channel);
     const { rebuilt, content, differs } = prepared;
     const invalid = prepared.refusal ?? differs ?? unsigned(body, prepared, outcomes);
     const reply = () => ({});

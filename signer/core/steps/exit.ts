@@ -218,7 +218,7 @@ export const exit: Step<"exit", undefined> = {
     const { body, view, settings } = turn;
     const { channel, node, feerate } = body;
     const before = liveOf(view.channel);
-    if (before === undefined || view.channel === undefined) return noChannel({ channel });
+    if (before === undefined || view.channel === undefined) return noChannel(channel, view.channel);
     const close = view.chain.onchain.get(channel)?.close;
     if (close !== undefined) {
       const { is } = standingOf(close, before);

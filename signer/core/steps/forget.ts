@@ -44,7 +44,7 @@ const pending = (view: View, id: ChannelId, live: Live): Facts | undefined => {
 export const forget: Step<"forget", undefined> = {
   prepare: () => undefined,
   decide: ({ body: { channel }, view }) => {
-    if (view.channel === undefined) return noChannel({ channel });
+    if (view.channel === undefined) return noChannel(channel, view.channel);
     const reply = () => ({});
     const gone = { channel: { phase: "forgotten" } as const };
     const live = liveOf(view.channel);

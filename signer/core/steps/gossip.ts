@@ -33,7 +33,7 @@ export const signGossip: Step<"signGossip", undefined> = {
     if (kind === "nodeAnnouncement" && isKnown(channel))
       throw new Malformed("channel", "a node is announced alone");
     const live = liveOf(view.channel);
-    if (isKnown(channel) && live === undefined) return noChannel({ channel });
+    if (isKnown(channel) && live === undefined) return noChannel(channel, view.channel);
     const read = reading(() => parse(names[kind], message));
     if ("facts" in read) return refused(refuse(textOf("gossip-parsed"), read.facts));
     const refusal = judge(gossipRules, { network, node, live, gossip: read.value });

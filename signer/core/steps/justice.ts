@@ -37,7 +37,7 @@ export const justice: Step<"justice", undefined> = {
   decide: ({ body, view, known, settings }) => {
     const { channel, node, feerate } = body;
     const live = liveOf(view.channel);
-    if (live === undefined) return noChannel({ channel });
+    if (live === undefined) return noChannel(channel, view.channel);
     const nothing = (why: string) => ({
       is: "told" as const,
       reply: () => toldHome({ drafts: [], left: [why] }, [], view),

@@ -81,7 +81,7 @@ export const checkFutureSecret: Step<"checkFutureSecret", undefined> = {
   prepare: nothing,
   decide: ({ body: { channel, number, secret }, view, settings: { curve } }) =>
     view.channel === undefined
-      ? noChannel({ channel })
+      ? noChannel(channel, view.channel)
       : {
           is: "told",
           needs: { channel, points: [number] },

@@ -155,7 +155,7 @@ export const check: Step<"check", undefined> = {
   needs: ({ channel }) => ({ channel, closingScript: true }),
   prepare: () => undefined,
   decide: ({ body, view, known, settings }) => {
-    if (view.channel === undefined) return noChannel({ channel: body.channel });
+    if (view.channel === undefined) return noChannel(body.channel, view.channel);
     if (view.channel.phase === "forgotten") return forgotten(body.channel);
     const closingScript = given(known.closingScript, "closing script");
     return allowed({ view, settings }, body, closingScript) ?? { is: "told", reply: () => ({}) };
@@ -197,7 +197,7 @@ export const setup: Step<"setup", undefined> = {
   needs: ({ channel }) => ({ channel, basepoints: true, closingScript: true }),
   prepare: () => undefined,
   decide: ({ body, hash, view, known, settings }) => {
-    if (view.channel === undefined) return noChannel({ channel: body.channel });
+    if (view.channel === undefined) return noChannel(body.channel, view.channel);
     if (view.channel.phase === "forgotten") return forgotten(body.channel);
     const holder = given(known.basepoints, "basepoints");
     const reply = () => ({ fundingScript: p2wsh(fundingScript(holder.funding, body.counterparty.funding)) });
@@ -227,7 +227,7 @@ export const points: Step<"points", undefined> = {
   prepare: () => undefined,
   decide: ({ body: { channel, numbers }, view }) =>
     view.channel === undefined
-      ? noChannel({ channel })
+      ? noChannel(channel, view.channel)
       : {
           is: "told",
           needs: { channel, points: numbers },

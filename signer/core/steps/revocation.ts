@@ -25,7 +25,7 @@ export const revokeHolderCommitment: Step<"revokeHolderCommitment", undefined> =
   prepare: () => undefined,
   decide: ({ body: { channel, number }, view }) => {
     const live = liveOf(view.channel);
-    if (live === undefined) return noChannel({ channel });
+    if (live === undefined) return noChannel(channel, view.channel);
     const released = number < live.holder.revealed;
     const refusal = released
       ? undefined
@@ -52,7 +52,7 @@ export const validateCounterpartyRevocation: Step<"validateCounterpartyRevocatio
   prepare: () => undefined,
   decide: ({ body: { channel, number, secret }, view, settings: { curve } }) => {
     const live = liveOf(view.channel);
-    if (live === undefined || view.channel === undefined) return noChannel({ channel });
+    if (live === undefined || view.channel === undefined) return noChannel(channel, view.channel);
     const { counterparty } = live;
     const reply = () => ({});
     if (number < counterparty.revoked) {
@@ -91,7 +91,7 @@ export const signHolderCommitment: Step<"signHolderCommitment", undefined> = {
   prepare: () => undefined,
   decide: ({ body: { channel, number, txid, funding }, view, known, settings: { curve } }) => {
     const live = liveOf(view.channel);
-    if (live === undefined || view.channel === undefined) return noChannel({ channel });
+    if (live === undefined || view.channel === undefined) return noChannel(channel, view.channel);
     const refusal = judge(signHolderOrder, { live, closing: false, number });
     if (refusal !== undefined) return refused(refusal);
     const content = live.holder.variants.find(

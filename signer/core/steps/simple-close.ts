@@ -73,7 +73,7 @@ export const signSimpleClosing: Step<"signSimpleClosing", undefined> = {
   prepare: () => undefined,
   decide: ({ body, view, settings }) => {
     const live = liveOf(view.channel);
-    if (live === undefined) return noChannel({ channel: body.channel });
+    if (live === undefined) return noChannel(body.channel, view.channel);
     const terms = termsOf(body, live);
     const forms = closeVariants(terms).flatMap((variant): readonly Form[] => {
       const close = buildSimpleClose(terms, variant);

@@ -9,7 +9,7 @@ export const signSplice: Step<"signSplice", undefined> = {
   prepare: () => undefined,
   decide: ({ body, view }) => {
     const live = liveOf(view.channel);
-    if (live === undefined) return noChannel({ channel: body.channel });
+    if (live === undefined) return noChannel(body.channel, view.channel);
     return refused(
       judge(spliceRules, { live, splice: body }) ??
         refuse(textOf("splice-countersigned"), { funding: body.funding.txid }),

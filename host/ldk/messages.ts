@@ -1,6 +1,6 @@
 /**
  * LDK's own handler of channel messages with an ear at it: openings go past whoever holds the keys, and the coming and going
- * of peers past the engine. Nothing is changed on the way but what may not be passed on (own-hash.ts).
+ * of peers past the engine. Nothing is changed on the way but what may not be passed on (own-hash.ts), or not yet (funding-order.ts).
  */
 
 import {
@@ -14,6 +14,7 @@ import {
   Result_NoneNoneZ,
   type UpdateAddHTLC,
 } from "lightningdevkit";
+import { openFundingOrder } from "./funding-order.ts";
 import type { Observed } from "./keys/keys.ts";
 
 export interface Listening {
@@ -38,6 +39,7 @@ export const listeningHandler = ({
   reestablished,
   fatal,
 }: Listening): ChannelMessageHandler => {
+  const order = openFundingOrder();
   // Each of these handles keeps what passes through it, so none is kept itself.
   const inner = () => manager.as_ChannelMessageHandler();
   const guarded = (action: () => void): void => {
@@ -72,7 +74,11 @@ export const listeningHandler = ({
         inner().handle_accept_channel(peer, msg);
       }),
     handle_accept_channel_v2: (peer, msg) => guarded(() => inner().handle_accept_channel_v2(peer, msg)),
-    handle_funding_created: (peer, msg) => guarded(() => inner().handle_funding_created(peer, msg)),
+    handle_funding_created: (peer, msg) =>
+      guarded(() => {
+        order.fundingCreated(peer, msg);
+        inner().handle_funding_created(peer, msg);
+      }),
     handle_funding_signed: (peer, msg) => guarded(() => inner().handle_funding_signed(peer, msg)),
     handle_channel_ready: (peer, msg) => guarded(() => inner().handle_channel_ready(peer, msg)),
     handle_shutdown: (peer, msg) => guarded(() => inner().handle_shutdown(peer, msg)),
@@ -100,6 +106,7 @@ export const listeningHandler = ({
     peer_disconnected: (peer) =>
       guarded(() => {
         inner().peer_disconnected(peer);
+        order.left(peer);
         peerDisconnected(peer);
       }),
     peer_connected: (peer, msg, inbound) =>
@@ -136,7 +143,7 @@ export const listeningHandler = ({
               observe.openChannel("us", event.node_id, event.msg);
             else if (event instanceof MessageSendEvent_SendAcceptChannel)
               observe.acceptChannel("us", event.node_id, event.msg);
-          return events;
+          return order.ordered(events);
         },
         () => [],
       ),

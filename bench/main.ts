@@ -24,7 +24,7 @@ SUITE:
   signer      an update as the host sees it, signer and all, beside the disk and the curve alone
   channels    a thousand channels in one signer: operations a second with 1, 64 and 1,000 at work, and memory
   payments    an LDK node with remote keys beside one with LDK's own: payments a second, one and ten in flight
-  nodes       LDK nodes in one process, up to 50: memory, the time to start one, and a block for all of them
+  nodes       50 LDK nodes in one worker, and ten with a worker each: memory, time to start one, a block for all
 
 Options:
   --json      JSON on the output (npm itself prints two lines before: \`npm run --silent bench\` leaves them out)

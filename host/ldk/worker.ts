@@ -3,6 +3,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { openCurve } from "../../protocol/curve/index.ts";
 import { SignerFault, Unanswered } from "../failures.ts";
+import { openLines } from "./bridge/lines.ts";
 import { chainOver } from "./chain-port.ts";
 import type { CommandName } from "./commands.ts";
 import { openCommon } from "./common.ts";
@@ -40,6 +41,9 @@ const run = async (): Promise<void> => {
   const curve = await openCurve("native");
   const source = chainOver(chain.port, chain.name);
   const places = new Map<number, Place>();
+  const lines = openLines();
+  // No keyless node has a way to its signer any more.
+  lines.onGone((reason) => end(new Error(reason)));
   const common = openCommon({
     ...{ network, source, graph, lookEveryMs, logLevel },
     tell: (event) => {
@@ -61,7 +65,7 @@ const run = async (): Promise<void> => {
     let isOver = false;
     try {
       const running = await openNode({
-        ...{ start, common, curve },
+        ...{ start, common, lines, curve },
         tell: (event) => send({ is: "event", node, event }),
         fatal: (error) => {
           if (!isOneNodes(error)) end(error, node);
@@ -111,6 +115,7 @@ const run = async (): Promise<void> => {
 
   const finish = async (): Promise<void> => {
     await common.close();
+    await lines.close();
     await source.close();
     port.close();
   };

@@ -3,7 +3,7 @@
  * task, or LDK's thread stands still for it, where LDK takes no "not yet".
  */
 
-import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import {
   type AnyReply,
   type Name,
@@ -15,7 +15,8 @@ import {
 import type { Outcome } from "../../../protocol/outcome.ts";
 import type { ClientState } from "../../client.ts";
 import { Unanswered } from "../../failures.ts";
-import { type Answer, type Asked, bell, type Start, type Told } from "./thread-messages.ts";
+import { type Lines, openLines } from "./lines.ts";
+import { type Answer, type Asked, bell, type Told } from "./thread-messages.ts";
 
 export interface SignerLine {
   /** In the order of asking. Rejects with `Unanswered` once the line is closed; else it waits for as long as it takes. */
@@ -34,6 +35,8 @@ export interface LineOptions {
   /** While this thread stands still for an answer nothing is told here: `watch` is for another thread. */
   readonly onState?: (state: ClientState) => void;
   readonly watch?: MessagePort;
+  /** With others. Default: a thread of its own. */
+  readonly lines?: Lines;
 }
 
 /** Milliseconds between two looks whether the other thread is still there. */
@@ -46,19 +49,12 @@ const outcomeOf = <N extends Name>(answer: Answer): Outcome<N> =>
     ? { is: "reply", reply: (unpackReply(answer.packed) as AnyReply).body as Reply<N> }
     : (answer as Outcome<N>);
 
-export const openLine = ({ bundle, onState = () => {}, watch }: LineOptions): SignerLine => {
+export const openLine = ({ bundle, onState = () => {}, watch, lines }: LineOptions): SignerLine => {
   const shared = new SharedArrayBuffer(4 * Int32Array.BYTES_PER_ELEMENT);
   const words = new Int32Array(shared);
   const { port1: blocking, port2 } = new MessageChannel();
-  const start: Start = { bundle, shared, blocking: port2, ...(watch === undefined ? {} : { watch }) };
-  const url = new URL(import.meta.url.replace(/line(\.[jt]s)$/, "thread$1"));
-  const worker = new Worker(url, {
-    workerData: start,
-    transferList: [port2, ...(watch === undefined ? [] : [watch])],
-    name: "signer-line",
-  });
-  // A node that is idle may end; whoever asks holds the process for as long as the answer takes.
-  worker.unref();
+  const { port1: talk, port2: theirs } = new MessageChannel();
+  const threads = lines ?? openLines();
   const pending = new Map<
     number,
     { readonly resolve: (outcome: Outcome<Name>) => void; readonly reject: (error: unknown) => void }
@@ -71,21 +67,27 @@ export const openLine = ({ bundle, onState = () => {}, watch }: LineOptions): Si
     for (const { reject } of pending.values()) reject(closed);
     pending.clear();
   };
-  worker.on("message", (told: Told) => {
-    if (told.is === "state") return onState(told.state);
-    const asked = pending.get(told.id);
-    pending.delete(told.id);
-    if (pending.size === 0) worker.unref();
-    asked?.resolve(outcomeOf(told.answer));
+  talk.on("message", (told: Told) => {
+    if (told.is === "state") onState(told.state);
+    else if (told.is === "broken") end(new Unanswered(`the signer's thread ended: ${told.reason}`));
+    else {
+      const asked = pending.get(told.id);
+      pending.delete(told.id);
+      if (pending.size === 0) talk.unref();
+      asked?.resolve(outcomeOf(told.answer));
+    }
   });
-  worker.on("error", (error) =>
-    end(new Unanswered(`the signer's thread ended: ${(error as Error).message}`)),
-  );
-  let isGone = false;
-  worker.on("exit", () => {
-    isGone = true;
+  talk.unref();
+  const over = Promise.withResolvers<void>();
+  talk.on("close", () => {
     end(new Unanswered("the signer's thread ended"));
+    over.resolve();
   });
+  const forget = threads.onGone((reason) => {
+    end(new Unanswered(reason));
+    over.resolve();
+  });
+  threads.open({ bundle, shared, blocking: port2, talk: theirs, ...(watch === undefined ? {} : { watch }) });
   const giveUp = (): Error => {
     closed ??= new Unanswered("the signer did not answer in time");
     return closed;
@@ -94,7 +96,7 @@ export const openLine = ({ bundle, onState = () => {}, watch }: LineOptions): Si
   const post = <N extends Name>(name: N, body: Request<N>, how: Asked["how"]): number => {
     if (closed !== undefined) throw closed;
     const id = next++;
-    worker.postMessage({ id, how, packed: packRequest(name, body) } satisfies Asked);
+    talk.postMessage({ id, how, packed: packRequest(name, body) } satisfies Asked);
     return id;
   };
 
@@ -103,7 +105,7 @@ export const openLine = ({ bundle, onState = () => {}, watch }: LineOptions): Si
       const { promise, resolve, reject } = Promise.withResolvers<Outcome<Name>>();
       try {
         pending.set(post(name, body, "message"), { resolve, reject });
-        worker.ref();
+        talk.ref();
       } catch (error) {
         reject(error);
       }
@@ -130,15 +132,15 @@ export const openLine = ({ bundle, onState = () => {}, watch }: LineOptions): Si
     },
     close: async () => {
       end(new Unanswered("the line was closed"));
-      worker.postMessage({ id: 0, how: "close", packed: new Uint8Array(0) } satisfies Asked);
-      const { promise, resolve } = Promise.withResolvers<void>();
-      worker.ref();
-      worker.once("exit", () => resolve());
-      if (isGone) resolve();
-      const late = setTimeout(() => void worker.terminate(), patience);
-      await promise;
+      talk.ref();
+      talk.postMessage({ id: 0, how: "close", packed: new Uint8Array(0) } satisfies Asked);
+      const late = setTimeout(() => over.resolve(), patience);
+      await over.promise;
       clearTimeout(late);
+      forget();
+      talk.close();
       blocking.close();
+      if (lines === undefined) await threads.close();
     },
   };
 };

@@ -1,4 +1,4 @@
-/** What the two threads of a line tell each other. */
+/** What the two threads of a line tell each other. Each line has ports of its own. */
 
 import type { MessagePort } from "node:worker_threads";
 import type { Name } from "../../../protocol/operations/index.ts";
@@ -9,6 +9,7 @@ export interface Start {
   readonly bundle: string;
   /** The words of `bell`. */
   readonly shared: SharedArrayBuffer;
+  readonly talk: MessagePort;
   /** For answers that the other thread stands still for. */
   readonly blocking: MessagePort;
   readonly watch?: MessagePort;
@@ -29,4 +30,6 @@ export type Answer =
 
 export type Told =
   | { readonly is: "answer"; readonly id: number; readonly answer: Answer }
-  | { readonly is: "state"; readonly state: ClientState };
+  | { readonly is: "state"; readonly state: ClientState }
+  /** The line never came about. */
+  | { readonly is: "broken"; readonly reason: string };

@@ -16,6 +16,7 @@ import type {
   Point,
   Sat,
   Script,
+  Txid,
 } from "../../protocol/units.ts";
 import type { ChainSettings, ChainState, Upload } from "./chain/book.ts";
 import type { Onchain } from "./chain/onchain.ts";
@@ -110,6 +111,8 @@ export interface Outlook {
   isSpent(channel: ChannelId): boolean;
   /** Of an output of the transaction that closed the channel, or of what followed from it. */
   valueAt(channel: ChannelId, outpoint: Outpoint): Sat | undefined;
+  /** Of the same: what spends it in a block that is deep already. Nothing else will. */
+  takenBy(channel: ChannelId, outpoint: Outpoint): Txid | undefined;
   /** The number of our own commitment that is on the chain. */
   published(channel: ChannelId): CommitmentNumber | undefined;
   /** Only what can still happen, where the channel's end is on the chain. */
@@ -122,6 +125,7 @@ export const unwatched: Outlook = {
   isDeep: () => true,
   isSpent: () => false,
   valueAt: () => undefined,
+  takenBy: () => undefined,
   published: () => undefined,
   remaining: (_, live) => live,
 };

@@ -165,6 +165,16 @@ describe("what the chain means for a request", () => {
     expect(valueAt({ txid, index: 3 })).toBeUndefined();
     expect(valueAt({ txid: new Uint8Array(32) as Txid, index: 4 })).toBeUndefined();
     expect(now.valueAt(sister, { txid, index: 4 })).toBeUndefined();
+    const { spent } = spentBy({ is: "plain" });
+    const takenAt = (tip: number) => outlook({ onchain, tip }).takenBy(id, { txid, index: 4 });
+    expect([takenAt((spent?.height ?? 0) + 4), takenAt((spent?.height ?? 0) + 5)]).toEqual([
+      undefined,
+      spent?.txid,
+    ]);
+    expect(now.takenBy(id, { txid, index: 3 })).toBeUndefined();
+    expect(outlook({ onchain: new Map([[id, closed()]]), tip: 20 }).takenBy(id, { txid, index: 4 })).toBe(
+      undefined,
+    );
     const theirs = { ...closed().close, closer: { is: "mutual" } } as NonNullable<Onchain["close"]>;
     const other = outlook({ onchain: new Map([[id, { ...closed(), close: theirs }]]) });
     expect(other.published(id)).toBeUndefined();

@@ -2,7 +2,7 @@
 
 import { medianTimePast } from "../../../protocol/bitcoin/header.ts";
 import { equal, toHex } from "../../../protocol/bytes.ts";
-import type { ChannelId } from "../../../protocol/units.ts";
+import type { ChannelId, Outpoint } from "../../../protocol/units.ts";
 import type { Ledger } from "../payments/ledger.ts";
 import { settledBy, variantsOf } from "../payments/lines.ts";
 import { preimagesIn } from "../payments/preimages.ts";
@@ -12,9 +12,9 @@ import type { ChannelState, Live, NodeState, Payment } from "../state.ts";
 import { liveOf, type Outlook, type Settings, unwatched } from "../step.ts";
 import { type Alarm, alarmsOf, breachOf, deadlinesOf, type Knows, type WatchedChannel } from "./alarms.ts";
 import type { ChainState } from "./book.ts";
-import { coverDepth } from "./depths.ts";
+import { coverDepth, isDeep } from "./depths.ts";
 import { fundingDepth } from "./fate.ts";
-import { type Onchain, unseen } from "./onchain.ts";
+import { type Onchain, type Output, unseen } from "./onchain.ts";
 import { remainingOf } from "./remaining.ts";
 import { sentenceOf } from "./telling.ts";
 import { type ChainView, heightOf, tipOf } from "./view.ts";
@@ -123,6 +123,8 @@ const followed = (view: ChainView, sight: Sight, settings: Settings): Outlook =>
   const { onchain } = sight.chain;
   const tip = heightOf(view);
   const of = (id: ChannelId): Onchain => onchain.get(id) ?? unseen;
+  const outputAt = (id: ChannelId, { txid, index }: Outpoint): Output | undefined =>
+    of(id).close?.outputs.find(({ outpoint }) => outpoint.index === index && equal(outpoint.txid, txid));
   return {
     height: tip,
     get trouble() {
@@ -130,9 +132,11 @@ const followed = (view: ChainView, sight: Sight, settings: Settings): Outlook =>
     },
     isDeep: (id) => fundingDepth(of(id), tip) >= coverDepth(settings.network),
     isSpent: (id) => of(id).close !== undefined,
-    valueAt: (id, { txid, index }) =>
-      of(id).close?.outputs.find(({ outpoint }) => outpoint.index === index && equal(outpoint.txid, txid))
-        ?.value,
+    valueAt: (id, outpoint) => outputAt(id, outpoint)?.value,
+    takenBy: (id, outpoint) => {
+      const spent = outputAt(id, outpoint)?.spent;
+      return spent !== undefined && isDeep(spent.height, tip) ? spent.txid : undefined;
+    },
     published: (id) => {
       const closer = of(id).close?.closer;
       return closer?.is === "holder" ? closer.number : undefined;

@@ -132,7 +132,13 @@ const readOf = (turn: SpendTurn): OnchainView | Refusal => {
   if (!isList(paid)) return paid;
   const { height } = outlook;
   const sums = sumsOf({ tx, inputs, paid }, policy, height);
-  return { tx, txid, signed, inputs, paid, sums, costs: costsOf(sums), policy, curve, height, view };
+  // Hosts go on asking for claims that came too late. None of them confirms, so none costs anything.
+  const isLate = inputs.some((input) => {
+    const taken = input.from === "channel" ? outlook.takenBy(input.channel, input.outpoint) : undefined;
+    return taken !== undefined && !equal(taken, txid);
+  });
+  const costs = isLate ? { fees: 0n, sent: 0n } : costsOf(sums);
+  return { tx, txid, signed, inputs, paid, sums, costs, policy, curve, height, view };
 };
 
 /** A taproot digest commits to what every input spends. */

@@ -45,7 +45,7 @@ describe("what one path refuses, all refuse", () => {
 
 /** Nothing is signed by these, or they are not for the host of a channel. */
 const silent = [
-  ...["randomBytes", "withdrawPayment", "checkPayment", "forget", "heartbeat"],
+  ...["randomBytes", "withdrawPayment", "showPreimages", "checkPayment", "forget", "heartbeat"],
   ...[
     "chainTip",
     "chainConnect",

@@ -162,13 +162,14 @@ const dustOf = (anchors: boolean) => async (town: Town) => {
   await Promise.all(all);
 };
 
-/** Of ours that a peer trusts. The other way round LDK 0.1 says `channel_ready` before our first signature is there. */
-const zeroConf = async (town: Town): Promise<void> => {
-  const keyless = await town.keyless();
-  const bob = await town.peer("bob", { zeroConfPeers: [keyless.id] });
+/** A channel that is used before a block has it, and after. */
+const zeroConf = (by: "keyless" | "bob") => async (town: Town) => {
+  const bob = await town.peer("bob", { zeroConfPeers: [toHex(town.signer.node)] });
+  const keyless = await town.keyless({ zeroConfPeers: [bob.id] });
   await town.fund(keyless, bob);
   await link(keyless, bob);
-  const channel = await town.begin(keyless, bob, { push: 400_000_000n });
+  const ends = by === "keyless" ? ([keyless, bob] as const) : ([bob, keyless] as const);
+  const channel = await town.begin(...ends, { push: 400_000_000n });
   await wellBetween(channel, bob, keyless);
   await pay(bob, keyless, 5_000_000n);
   await pay(keyless, bob, 2_000_000n);
@@ -189,5 +190,6 @@ export const paymentScenes = {
   "fees-static": { play: feesOf(false) },
   "dust-anchors": { play: dustOf(true) },
   "dust-static": { play: dustOf(false) },
-  "zero-conf": { play: zeroConf },
+  "zero-conf-opened": { play: zeroConf("keyless") },
+  "zero-conf-accepted": { play: zeroConf("bob") },
 } satisfies Partial<Scenes>;

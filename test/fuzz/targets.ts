@@ -5,6 +5,7 @@ import { bitcoinTargets } from "./targets/bitcoin.ts";
 import { chainTargets } from "./targets/chain.ts";
 import { boltTargets } from "./targets/invoices.ts";
 import { ldkTargets } from "./targets/ldk.ts";
+import { linkTargets } from "./targets/link.ts";
 import { nodeTargets } from "./targets/node.ts";
 import { onchainTargets } from "./targets/onchain.ts";
 import { protocolTargets } from "./targets/protocol.ts";
@@ -20,6 +21,7 @@ export const targets: readonly Target[] = [
   ...ldkTargets,
   ...nodeTargets,
   ...signerTargets,
+  ...linkTargets,
   ...recordingTargets,
 ];
 

@@ -8,6 +8,7 @@ import type { Refusal } from "../../protocol/outcome.ts";
 import { msat, type Preimage } from "../../protocol/units.ts";
 import { keysendOf } from "../scripted/channel.ts";
 import type { Balances } from "../scripted/content.ts";
+import { issueOf } from "../scripted/payments.ts";
 import type { Random } from "../scripted/random.ts";
 import { judgeHonestly, square } from "./reference.ts";
 import {
@@ -16,6 +17,7 @@ import {
   hashOf,
   htlc,
   indexOf,
+  labelOf,
   leave,
   type Meant,
   moved,
@@ -151,6 +153,12 @@ const propose = async (world: World, dice: Random): Promise<void> => {
   }
 };
 
+/** Of a hash that may be on its way for others: what comes in for it covers nothing from then on, and still must not go. */
+const issue = async (world: World, dice: Random): Promise<void> => {
+  const at = dice.int(pool.length);
+  await world.rig.outcome("signInvoice", issueOf(world.rig.session.node, labelOf(at), 1_000_000n));
+};
+
 const count = (told: Tally, refusal: Refusal | undefined): void => {
   told.steps += 1;
   if (refusal === undefined) told.taken += 1;
@@ -205,6 +213,11 @@ export const step = async (world: World, dice: Random, told: Tally): Promise<voi
       count(told, await leave(world, channel, owner));
       square(world);
     }
+    return;
+  }
+  if (told.lies && dice.int(400) === 0) {
+    await issue(world, dice);
+    told.steps += 1;
     return;
   }
   const plan = planned(channel, owner, dice, told.lies);

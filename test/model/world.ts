@@ -62,7 +62,8 @@ export interface World {
 }
 
 /** Few, so that they meet again. */
-export const pool: readonly Preimage[] = Array.from({ length: 6 }, (_, at) => preimageOf(`pool ${at}`));
+export const labelOf = (at: number): string => `pool ${at}`;
+export const pool: readonly Preimage[] = Array.from({ length: 6 }, (_, at) => preimageOf(labelOf(at)));
 export const hashOf = (at: number): PaymentHash => paymentHash(sha256(pool[at] as Preimage));
 export const indexOf = ({ hash }: Pick<Htlc, "hash">): number =>
   pool.findIndex((_, at) => Buffer.from(hashOf(at)).equals(Buffer.from(hash)));

@@ -226,6 +226,34 @@ describe("what covers an HTLC that is out", () => {
     safe(heist);
   });
 
+  test("is not given up because an invoice of its hash is issued meanwhile", async () => {
+    const heist = await forward();
+    await heist.rig.call("signInvoice", issueOf(heist.rig.session.node, "h1", value));
+    const giveUp = () => update(heist, 0, settles(incoming(), "fail"));
+    await refuses(giveUp(), "routing-balanced");
+    await refuses(half(heist, 0, "holder", settles(incoming(), "fail")), "routing-balanced");
+    await refuses(half(heist, 0, "counterparty", settles(incoming(), "fail")), "routing-balanced");
+    await passes(update(heist, 1, settles(outgoing(), "fail")));
+    await passes(giveUp());
+    safe(heist);
+  });
+
+  test("is not given up because as much has settled elsewhere in the channel, and lasts for ever there", async () => {
+    const heist = await gang(3);
+    // One half of the channel has claimed what the other half has in: both cover, each in its way.
+    await passes(update(heist, 0, adds(incoming())));
+    await passes(half(heist, 0, "holder", settles(incoming(), "fulfil"), p));
+    await passes(update(heist, 1, adds(outgoing())));
+    const { number, balances } = last(heist, 0, "counterparty");
+    const swapped = add(settles(incoming(), "fail")(balances), incoming(value, 700_005));
+    await refuses(
+      commit(heist, 0, { owner: "counterparty", number: number + 1n, balances: swapped }),
+      "routing-balanced",
+    );
+    await passes(half(heist, 0, "counterparty", settles(incoming(), "fulfil"), p));
+    safe(heist);
+  });
+
   test("is not given up before the outgoing one is gone from every live commitment", async () => {
     for (const first of ["counterparty", "holder"] as const) {
       const heist = await forward();

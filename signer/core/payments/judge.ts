@@ -28,6 +28,8 @@ export interface Strictness {
 }
 
 export const strict: Strictness = { issued: true, profile: true, delta: true, funding: true, fresh: false };
+/** Whatever came in counts. */
+const plain: Strictness = { issued: false, profile: false, delta: false, funding: false, fresh: false };
 
 export interface Scene {
   readonly view: View;
@@ -147,26 +149,30 @@ const rising = (before: Live, variant: Variant): readonly string[] => {
 const inFrom = (variant: Variant, hash: string, expiry: number): bigint =>
   lineOf(variant, hash).receivedFrom(expiry) + (settledBy(variant).get(hash)?.in ?? 0n);
 
-/** Does it keep all that `other` has in, for as long? */
+/** Does it keep all that `other` has in, for as long? What settled lasts for ever. */
 const keeps = (variant: Variant, other: Variant, hash: string): boolean =>
-  inFrom(variant, hash, 0) >= inFrom(other, hash, 0) &&
-  lineOf(other, hash).received.every(
-    ({ expiry }) => inFrom(variant, hash, expiry) >= inFrom(other, hash, expiry),
+  [...lineOf(other, hash).received.map(({ expiry }) => expiry), Number.POSITIVE_INFINITY].every(
+    (expiry) => inFrom(variant, hash, expiry) >= inFrom(other, hash, expiry),
   );
 
-/** Hashes of which less is covered than before. */
+/**
+ * Hashes of which less is covered than before: by the strict sum, or by the plain one, in which a host has no part. In the
+ * strict one what covers may count for nothing already, as when an invoice of its hash was issued meanwhile, and would
+ * then be given up for nothing.
+ */
 const falling = (scene: Scene, { before, variant }: Step, added: readonly string[]): readonly string[] => {
   const [first] = variantsOf(before);
   if (first === undefined) return [];
   const seen = new Set(added);
-  const lacking = (next: Live, hash: string): bigint => {
-    const sums = sumsOf({ ...scene, next }, hash, scene.view.payments.get(hash), strict);
+  const lacking = (next: Live, hash: string, how: Strictness): bigint => {
+    const sums = sumsOf({ ...scene, next }, hash, scene.view.payments.get(hash), how);
     return sums.out - sums.in;
   };
+  const grows = (hash: string, how: Strictness): boolean =>
+    lacking(scene.next, hash, how) > lacking(before, hash, how);
   // What every live commitment has in, pending or settled, is in each of them: one is enough to look through.
   return [...new Set([...linesOf(first).keys(), ...settledBy(first).keys()])].filter(
-    (hash) =>
-      !seen.has(hash) && !keeps(variant, first, hash) && lacking(scene.next, hash) > lacking(before, hash),
+    (hash) => !seen.has(hash) && !keeps(variant, first, hash) && (grows(hash, strict) || grows(hash, plain)),
   );
 };
 

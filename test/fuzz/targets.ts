@@ -3,6 +3,7 @@
 import type { Target } from "./check.ts";
 import { bitcoinTargets } from "./targets/bitcoin.ts";
 import { chainTargets } from "./targets/chain.ts";
+import { deviceTargets } from "./targets/device.ts";
 import { boltTargets } from "./targets/invoices.ts";
 import { ldkTargets } from "./targets/ldk.ts";
 import { linkTargets } from "./targets/link.ts";
@@ -16,6 +17,7 @@ export const targets: readonly Target[] = [
   ...protocolTargets,
   ...bitcoinTargets,
   ...chainTargets,
+  ...deviceTargets,
   ...boltTargets,
   ...onchainTargets,
   ...ldkTargets,

@@ -20,7 +20,11 @@ const file = (name: string, under?: string): Claim =>
 
 export const families: readonly Family[] = [
   { n: 1, name: "a gossip message that is really a preimage of the funding output", tests: [file("gossip")] },
-  { n: 2, name: "outgoing HTLCs without cover", tests: [file("forwarding"), file("heist")] },
+  {
+    n: 2,
+    name: "outgoing HTLCs without cover",
+    tests: [file("forwarding"), file("unfunded"), file("heist")],
+  },
   {
     n: 3,
     name: "revoked and broadcast",

@@ -65,7 +65,7 @@ describe("the book of the chain", () => {
     expect(book.chain.onchain.size).toBe(0);
   });
 
-  test("touches the hashes of closed channels with each block, and of others where something happened", () => {
+  test("touches the hashes of closed and of young channels with each block, and of others where something happened", () => {
     const [offered, settled] = [htlcOf("holder", 1n, "offered"), htlcOf("holder", 2n, "settled")];
     const channel = {
       ...{ phase: "open", setup: { terms: plainTerms() }, counterparty: { variants: [] } },
@@ -89,9 +89,14 @@ describe("the book of the chain", () => {
     const all = [offered, settled].map(({ hash }) => Buffer.from(hash).toString("hex"));
     expect(touched(closed, { chain: view })).toEqual(all);
     expect(touched(closed, {})).toEqual([]);
-    expect(touched(confirmed, { chain: view })).toEqual([]);
-    expect(touched(confirmed, { chain: view, onchain: new Map([[two, unseen]]) })).toEqual([]);
-    expect(touched(confirmed, { chain: view, onchain: new Map([[one, unseen]]) })).toEqual(all);
+    // What came in on a funding counts from some depth on.
+    const [first] = view.blocks;
+    const at = (tip: number) => ({ ...view, blocks: [{ ...first, at: { ...first?.at, height: tip } }] });
+    expect(touched(confirmed, { chain: at(8) })).toEqual(all);
+    expect(touched(confirmed, { chain: at(9) })).toEqual([]);
+    expect(touched(confirmed, { chain: at(9), onchain: new Map([[two, unseen]]) })).toEqual([]);
+    expect(touched(confirmed, { chain: at(9), onchain: new Map([[one, unseen]]) })).toEqual(all);
+    expect(touched(unseen, { chain: at(9) })).toEqual([]);
   });
 });
 

@@ -14,9 +14,12 @@ import {
   out,
   paymentOf,
   paymentsOf,
+  settingsOf,
   settled,
   viewOf,
 } from "./payments.kit.ts";
+
+const { policy } = settingsOf();
 
 /** The channel 0 is forgotten, of which `left` remained; beside it are `others`. */
 const forgotten = (
@@ -25,7 +28,7 @@ const forgotten = (
   { payments = [], others = [] }: { payments?: readonly Payment[]; others?: readonly ChannelState[] } = {},
 ) => {
   const view = viewOf([before, ...others], { payments: paymentsOf(...payments) });
-  const { node = view.node, ...change } = afterForgetting(view, idOf(0), before, left);
+  const { node = view.node, ...change } = afterForgetting({ view, policy, id: idOf(0), before, left });
   return { ...change, node, view, lost: spent(node.windows.lost, now) };
 };
 
@@ -35,7 +38,7 @@ describe("the last channel of a hash", () => {
   test("leaves nothing to a hash that nobody approved and nothing went out for", () => {
     const before = agreed({ htlcs: [out(5_000n), into(4_000n, "milk")] });
     const view = viewOf([before]);
-    expect(afterForgetting(view, idOf(0), before, empty)).toStrictEqual({});
+    expect(afterForgetting({ view, policy, id: idOf(0), before, left: empty })).toStrictEqual({});
   });
 
   test.each([1n, 7_000n])("charges %d msat that went out for others and never came in", (amount) => {
@@ -116,7 +119,7 @@ describe("a channel beside others of the hash", () => {
     const payments = [paymentOf({ intent: intentOf({ amount: 5n }) })];
     const before = agreed({ htlcs: [out(500n)] });
     const view = viewOf([before, ...others], { payments: paymentsOf(...payments) });
-    expect(afterForgetting(view, idOf(0), before, empty)).toStrictEqual({});
+    expect(afterForgetting({ view, policy, id: idOf(0), before, left: empty })).toStrictEqual({});
   });
 
   test("does not hinder the end of another hash", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { msat, sat } from "../../protocol/units.ts";
 import {
   afterRevocation,
   close,
@@ -8,6 +9,7 @@ import {
   withHidden,
 } from "../../signer/core/payments/square.ts";
 import { type ChannelState, freshNode, type Live, type Payment } from "../../signer/core/state.ts";
+import { unwatched } from "../../signer/core/step.ts";
 import { hourOf, spent } from "../../signer/core/velocity.ts";
 import {
   agreed,
@@ -22,6 +24,7 @@ import {
   out,
   paymentOf,
   paymentsOf,
+  settingsOf,
   settled,
   viewOf,
 } from "./payments.kit.ts";
@@ -111,6 +114,8 @@ describe("what is hidden", () => {
   });
 });
 
+const { policy } = settingsOf();
+
 describe("a channel that leaves a commitment behind", () => {
   const left = (
     before: ChannelState & Live,
@@ -118,7 +123,7 @@ describe("a channel that leaves a commitment behind", () => {
     { payments = [], others = [] }: { payments?: readonly Payment[]; others?: readonly ChannelState[] } = {},
   ) => {
     const view = viewOf([before, ...others], { payments: paymentsOf(...payments) });
-    return afterRevocation(view, idOf(0), before, dropped);
+    return afterRevocation({ view, policy, id: idOf(0), before, dropped });
   };
 
   test("has nothing to tell the node where nothing settled and nothing left", () => {
@@ -126,9 +131,23 @@ describe("a channel that leaves a commitment behind", () => {
     const { channel, ...rest } = left(one, one);
     expect(rest).toStrictEqual({});
     expect(channel).toMatchObject({ phase: "open" });
-    expect(afterRevocation(viewOf([one]), idOf(0), one, one, "closing").channel).toMatchObject({
+    const at = { view: viewOf([one]), policy, id: idOf(0) };
+    expect(afterRevocation({ ...at, before: one, dropped: one, phase: "closing" }).channel).toMatchObject({
       phase: "closing",
     });
+  });
+
+  test("counts nothing that came in on a funding that may vanish, and all that went out", () => {
+    const outlook = { ...unwatched, isDeep: () => false };
+    const one = agreed({ settled: [settled(5n, 7n)] }, { value: sat(1_000_000n), contribution: sat(0n) });
+    const known = viewOf([one, agreed({ htlcs: [out(1n)] })], { outlook });
+    const told = (maxZeroConfExposure: bigint) =>
+      afterRevocation({
+        ...{ view: known, id: idOf(0), before: one, dropped: one },
+        policy: { ...policy, maxZeroConfExposure: msat(maxZeroConfExposure) },
+      }).payments?.get(keyOf());
+    expect(told(999_999_999n)).toMatchObject({ settledIn: 0n, settledOut: 7n });
+    expect(told(1_000_000_000n)).toMatchObject({ settledIn: 5n, settledOut: 7n });
   });
 
   test("adds what is certain to what settled of the hash before", () => {

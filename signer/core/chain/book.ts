@@ -8,10 +8,11 @@ import type { OpenLedger } from "../payments/ledger.ts";
 import { linesOf, settledBy, variantsOf } from "../payments/lines.ts";
 import type { ChannelState } from "../state.ts";
 import { type Change, liveOf } from "../step.ts";
+import { deep, depthAt } from "./depths.ts";
 import type { Onchain } from "./onchain.ts";
 import { packOnchain, packView, unpackOnchain, unpackView } from "./records.ts";
 import { type Checkpoint, startAt } from "./start.ts";
-import type { ChainView } from "./view.ts";
+import { type ChainView, heightOf } from "./view.ts";
 
 /** Whoever shows blocks, host or source, is believed in nothing that they do not prove. */
 export interface ChainSettings {
@@ -106,9 +107,12 @@ export const openBook = ({
     },
     touch: ({ change, channels, ledger }) => {
       if (change.chain === undefined) return;
-      for (const [id, { close }] of onchain) {
+      const tip = heightOf(change.chain);
+      for (const [id, { funding, close }] of onchain) {
         const live = liveOf(channels.get(id));
-        if (live === undefined || (close === undefined && !change.onchain?.has(id))) continue;
+        // What came in on a funding counts from some depth on.
+        const isYoung = funding.is === "confirmed" && depthAt(funding.height, tip) <= deep;
+        if (live === undefined || (close === undefined && !isYoung && !change.onchain?.has(id))) continue;
         for (const variant of variantsOf(live)) {
           for (const hash of linesOf(variant).keys()) ledger.touch(hash);
           for (const hash of settledBy(variant).keys()) ledger.touch(hash);

@@ -53,14 +53,11 @@ export const leastSettledIn = (live: Live, hash: string, cover: Outgoing = {}): 
   least(variantsOf(live).map((variant) => settledInOf(variant, hash, cover)));
 
 /** `counts`: whether what this channel received may cover anything at all. */
-const flowOf = (live: Live, hash: string, cover: Cover, counts: boolean): Flow => {
-  const settledIn = leastSettledIn(live, hash, cover);
-  return {
-    out: mostOut(live, hash, cover),
-    in: counts ? least(variantsOf(live).map((variant) => inOf(variant, hash, cover))) : settledIn,
-    settledIn,
-  };
-};
+const flowOf = (live: Live, hash: string, cover: Cover, counts: boolean): Flow => ({
+  out: mostOut(live, hash, cover),
+  in: counts ? least(variantsOf(live).map((variant) => inOf(variant, hash, cover))) : 0n,
+  settledIn: counts ? leastSettledIn(live, hash, cover) : 0n,
+});
 
 const plus = (a: Flow, b: Flow): Flow => ({
   out: a.out + b.out,

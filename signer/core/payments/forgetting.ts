@@ -2,26 +2,36 @@
 
 import { fromHex } from "../../../protocol/bytes.ts";
 import { type ChannelId, paymentHash } from "../../../protocol/units.ts";
+import type { Policy } from "../policy.ts";
 import { freshPayment, type Live, type Payment } from "../state.ts";
 import type { Change, View } from "../step.ts";
+import { covers } from "./cover.ts";
 import { leastSettledIn, mostOut } from "./flow.ts";
 import { linesOf, settledBy, variantsOf } from "./lines.ts";
 import { close } from "./square.ts";
 
 /** `left` is what remained of it. What is still open in that can't be claimed any more by anybody that we know of. */
-export const afterForgetting = (
-  view: View,
-  id: ChannelId,
-  before: Live,
-  left: Live,
-): Pick<Change, "node" | "payments"> => {
+export const afterForgetting = ({
+  view,
+  policy,
+  id,
+  before,
+  left,
+}: {
+  readonly view: View;
+  readonly policy: Policy;
+  readonly id: ChannelId;
+  readonly before: Live;
+  readonly left: Live;
+}): Pick<Change, "node" | "payments"> => {
+  const counts = covers(id, before, view, policy);
   const hashes = new Set(
     variantsOf(before).flatMap((variant) => [...linesOf(variant).keys(), ...settledBy(variant).keys()]),
   );
   const payments = new Map<string, Payment | undefined>();
   let { node } = view;
   for (const key of hashes) {
-    const [out, settledIn] = [mostOut(left, key), leastSettledIn(left, key)];
+    const [out, settledIn] = [mostOut(left, key), counts ? leastSettledIn(left, key) : 0n];
     const known = view.payments.get(key) ?? freshPayment(paymentHash(fromHex(key)));
     const payment = {
       ...known,

@@ -14,6 +14,7 @@ import { type AddedView, addedRules, type DroppedView, droppedRules } from "../r
 import type { Live, Payment, Variant } from "../state.ts";
 import type { Settings, View } from "../step.ts";
 import { spent } from "../velocity.ts";
+import { covers } from "./cover.ts";
 import { type Flow, liveIn, sumOf } from "./flow.ts";
 import { type Line, lineOf, linesOf, settledBy, variantsOf } from "./lines.ts";
 
@@ -28,8 +29,16 @@ export interface Strictness {
 }
 
 export const strict: Strictness = { issued: true, profile: true, delta: true, funding: true, fresh: false };
-/** Whatever came in counts. */
-const plain: Strictness = { issued: false, profile: false, delta: false, funding: false, fresh: false };
+/**
+ * Whether less is covered than before is asked of each of these sums: in a stricter one what came in may count for nothing
+ * already, as when an invoice of its hash was issued meanwhile, and would be given up for nothing.
+ */
+const measures: readonly Strictness[] = [
+  strict,
+  ...[true, false].flatMap((funding) =>
+    [true, false].map((delta) => ({ issued: false, profile: false, delta, funding, fresh: false })),
+  ),
+];
 
 export interface Scene {
   readonly view: View;
@@ -50,15 +59,9 @@ const channelsOf = (
     return { one, live: live === undefined ? undefined : view.outlook.remaining(one, live) };
   });
   return result.flatMap(({ one, live }) =>
-    live === undefined ? [] : [{ live, counts: !how.funding || covers(one, live, view, settings) }],
+    live === undefined ? [] : [{ live, counts: !how.funding || covers(one, live, view, settings.policy) }],
   );
 };
-
-/** On a funding that is not deep yet, and that others paid into, what we receive may vanish. */
-const covers = (id: ChannelId, { setup }: Live, view: View, { policy }: Settings): boolean =>
-  setup.terms.contribution === setup.terms.value ||
-  policy.maxZeroConfExposure >= setup.terms.value * 1000n ||
-  view.outlook.isDeep(id);
 
 export interface Sums {
   readonly out: bigint;
@@ -155,25 +158,36 @@ const keeps = (variant: Variant, other: Variant, hash: string): boolean =>
     (expiry) => inFrom(variant, hash, expiry) >= inFrom(other, hash, expiry),
   );
 
-/**
- * Hashes of which less is covered than before: by the strict sum, or by the plain one, in which a host has no part. In the
- * strict one what covers may count for nothing already, as when an invoice of its hash was issued meanwhile, and would
- * then be given up for nothing.
- */
-const falling = (scene: Scene, { before, variant }: Step, added: readonly string[]): readonly string[] => {
+interface Fallen {
+  readonly hash: string;
+  /** Of those that fell the one that lacks most. */
+  readonly sums: Sums;
+}
+
+const lackingIn = (sums: Sums): bigint => sums.out - sums.in;
+
+/** Hashes of which less is covered than before. */
+const falling = (scene: Scene, { before, variant }: Step, added: readonly string[]): readonly Fallen[] => {
   const [first] = variantsOf(before);
   if (first === undefined) return [];
   const seen = new Set(added);
-  const lacking = (next: Live, hash: string, how: Strictness): bigint => {
-    const sums = sumsOf({ ...scene, next }, hash, scene.view.payments.get(hash), how);
-    return sums.out - sums.in;
+  const fallenOf = (hash: string): readonly Fallen[] => {
+    if (seen.has(hash) || keeps(variant, first, hash)) return [];
+    const payment = scene.view.payments.get(hash);
+    const fallen = measures.flatMap((how) => {
+      const sums = sumsOf(scene, hash, payment, how);
+      return lackingIn(sums) > lackingIn(sumsOf({ ...scene, next: before }, hash, payment, how))
+        ? [sums]
+        : [];
+    });
+    const [one, ...others] = fallen;
+    if (one === undefined) return [];
+    return [
+      { hash, sums: others.reduce((most, sums) => (lackingIn(sums) > lackingIn(most) ? sums : most), one) },
+    ];
   };
-  const grows = (hash: string, how: Strictness): boolean =>
-    lacking(scene.next, hash, how) > lacking(before, hash, how);
   // What every live commitment has in, pending or settled, is in each of them: one is enough to look through.
-  return [...new Set([...linesOf(first).keys(), ...settledBy(first).keys()])].filter(
-    (hash) => !seen.has(hash) && !keeps(variant, first, hash) && (grows(hash, strict) || grows(hash, plain)),
-  );
+  return [...new Set([...linesOf(first).keys(), ...settledBy(first).keys()])].flatMap(fallenOf);
 };
 
 export interface Step {
@@ -187,7 +201,7 @@ export const judgePayments = (scene: Scene, { before, variant }: Step): Refusal 
   const dropped = falling(scene, { before, variant }, added);
   let exposed: bigint | undefined;
   const exposedNow = (): bigint => {
-    exposed ??= exposure(scene, before, [...added, ...dropped]);
+    exposed ??= exposure(scene, before, [...added, ...dropped.map(({ hash }) => hash)]);
     return exposed;
   };
   for (const hash of added) {
@@ -211,11 +225,11 @@ export const judgePayments = (scene: Scene, { before, variant }: Step): Refusal 
     const refusal = judge(addedRules, subject);
     if (refusal !== undefined) return refusal;
   }
-  for (const hash of dropped) {
+  for (const { hash, sums } of dropped) {
     const payment = view.payments.get(hash);
     const subject: DroppedView = {
       hash,
-      sums: sumsOf(scene, hash, payment, strict),
+      sums,
       approved: approvedBy(payment),
       isRebalance: isRebalance(payment),
       tier: settings.tier,

@@ -7,6 +7,7 @@ import { toHex } from "../../../protocol/bytes.ts";
 import { isKnown } from "../../../protocol/codec.ts";
 import type { ChannelId } from "../../../protocol/units.ts";
 import { max, min } from "../balance.ts";
+import type { Policy } from "../policy.ts";
 import {
   freshPayment,
   type Live,
@@ -17,6 +18,7 @@ import {
 } from "../state.ts";
 import type { Change, View } from "../step.ts";
 import { charge, giveBack, offset } from "../velocity.ts";
+import { covers } from "./cover.ts";
 import { speaksOf } from "./flow.ts";
 import { isRebalance } from "./judge.ts";
 import { linesOf, settledBy, variantsOf } from "./lines.ts";
@@ -94,15 +96,21 @@ const left = (before: Live, after: Live): ReadonlySet<string> => {
   return hashes;
 };
 
+export interface Left {
+  readonly view: View;
+  readonly policy: Policy;
+  readonly id: ChannelId;
+  readonly before: Live;
+  /** Without the commitment that was left behind. */
+  readonly dropped: Live;
+  readonly phase?: "open" | "closing";
+}
+
 /** What follows for the node from a channel that left a commitment behind. */
-export const afterRevocation = (
-  view: View,
-  id: ChannelId,
-  before: Live,
-  dropped: Live,
-  phase: "open" | "closing" = "open",
-): Change => {
+export const afterRevocation = ({ view, policy, id, before, dropped, phase = "open" }: Left): Change => {
   const { live, certain } = square(dropped);
+  // What came in where it may vanish is never counted, and who would be paid with it later was not owed it.
+  const counts = covers(id, dropped, view, policy);
   const payments = new Map<string, Payment | undefined>();
   const paymentOf = (hash: string): Payment | undefined =>
     payments.has(hash) ? payments.get(hash) : view.payments.get(hash);
@@ -111,7 +119,7 @@ export const afterRevocation = (
     const known = paymentOf(key) ?? freshPayment(one.hash);
     payments.set(key, {
       ...known,
-      settledIn: known.settledIn + one.in,
+      settledIn: known.settledIn + (counts ? one.in : 0n),
       settledOut: known.settledOut + one.out,
     });
   }

@@ -43,7 +43,7 @@ const pending = (view: View, id: ChannelId, live: Live): Facts | undefined => {
 
 export const forget: Step<"forget", undefined> = {
   prepare: () => undefined,
-  decide: ({ body: { channel }, view }) => {
+  decide: ({ body: { channel }, view, settings: { policy } }) => {
     if (view.channel === undefined) return noChannel(channel, view.channel);
     const reply = () => ({});
     const gone = { channel: { phase: "forgotten" } as const };
@@ -55,7 +55,10 @@ export const forget: Step<"forget", undefined> = {
     return {
       is: "kept",
       change: {
-        ...afterForgetting(view, channel, live, view.outlook.remaining(channel, live)),
+        ...afterForgetting({
+          ...{ view, policy, id: channel, before: live },
+          left: view.outlook.remaining(channel, live),
+        }),
         ...gone,
         onchain: new Map([[channel, undefined]]),
       },

@@ -23,7 +23,7 @@ const nextPoints = (number: CommitmentNumber): readonly CommitmentNumber[] =>
 
 export const revokeHolderCommitment: Step<"revokeHolderCommitment", undefined> = {
   prepare: () => undefined,
-  decide: ({ body: { channel, number }, view }) => {
+  decide: ({ body: { channel, number }, view, settings: { policy } }) => {
     const live = liveOf(view.channel);
     if (live === undefined) return noChannel(channel, view.channel);
     const released = number < live.holder.revealed;
@@ -40,7 +40,12 @@ export const revokeHolderCommitment: Step<"revokeHolderCommitment", undefined> =
     return {
       is: "signed",
       // A secret that left once may always be repeated.
-      change: released ? {} : afterRevocation(view, channel, live, { ...live, holder: reveal(live, number) }),
+      change: released
+        ? {}
+        : afterRevocation({
+            ...{ view, policy, id: channel, before: live },
+            dropped: { ...live, holder: reveal(live, number) },
+          }),
       job: { kind: "secret", channel, number },
       needs: { channel, points: nextPoints(number) },
       reply: ({ points }, signed) => ({ secret: (signed as Signed["secret"]).secret, points }),
@@ -50,7 +55,7 @@ export const revokeHolderCommitment: Step<"revokeHolderCommitment", undefined> =
 
 export const validateCounterpartyRevocation: Step<"validateCounterpartyRevocation", undefined> = {
   prepare: () => undefined,
-  decide: ({ body: { channel, number, secret }, view, settings: { curve } }) => {
+  decide: ({ body: { channel, number, secret }, view, settings: { curve, policy } }) => {
     const live = liveOf(view.channel);
     if (live === undefined || view.channel === undefined) return noChannel(channel, view.channel);
     const { counterparty } = live;
@@ -74,13 +79,11 @@ export const validateCounterpartyRevocation: Step<"validateCounterpartyRevocatio
     if (secrets === undefined) return refused(refuse(textOf("commitment-previous-revoked"), { number }));
     return {
       is: "kept",
-      change: afterRevocation(
-        view,
-        channel,
-        live,
-        { ...live, counterparty: takeRevocation(live, number, secrets) },
-        view.channel.phase === "closing" ? "closing" : "open",
-      ),
+      change: afterRevocation({
+        ...{ view, policy, id: channel, before: live },
+        dropped: { ...live, counterparty: takeRevocation(live, number, secrets) },
+        phase: view.channel.phase === "closing" ? "closing" : "open",
+      }),
       reply,
     };
   },

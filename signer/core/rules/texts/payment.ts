@@ -118,6 +118,6 @@ export const paymentTexts = {
     later: true,
     sentence:
       "What we receive in a channel whose funding is not deep covers nothing, unless all inputs are ours.",
-    hint: "Wait for confirmations, or raise maxZeroConfExposure to the value of the channel.",
+    hint: "Wait for confirmations, or raise maxZeroConfExposure to the value of such channels.",
   },
 } as const satisfies Texts;

@@ -1,11 +1,34 @@
 /**
- * A device in software: the same core as the signer's, behind a link. So far the link is memory and the keys are the
- * caller's keyring; flash, screen, buttons and real links come with the device protocol.
+ * A device in software. `boot` is what is inside of the case: flash, vault, screen, buttons, and the stages between them.
+ * `simulateDevice` is the core behind a link in memory, with the caller's keyring; the two are not joined yet.
  */
 
 import type { Connection } from "../protocol/wire/connection.ts";
 import { memoryConnection } from "../protocol/wire/memory.ts";
 import { openSession, type Road } from "../signer/core/session.ts";
+
+export { type Booted, type BootOptions, boot } from "./boot.ts";
+export {
+  type Consent,
+  type Device,
+  forCore,
+  forDevice,
+  type Serve,
+  type Served,
+  type ServeParts,
+} from "./device.ts";
+export { type Flash, type FlashSim, fileMedium, memoryMedium, openFlash, PowerCut } from "./flash.ts";
+export { formatFlash } from "./journal.ts";
+export type { Pages } from "./pages.ts";
+export {
+  type DeviceAnswer,
+  type DeviceRequest,
+  decodeDeviceAnswer,
+  decodeDeviceRequest,
+  encodeDeviceAnswer,
+  encodeDeviceRequest,
+} from "./requests.ts";
+export { type Button, render, type Screen } from "./screen.ts";
 
 /** Requests and answers pass the same codec as on any other link. */
 export const simulateDevice = async (road: Road): Promise<Connection> => {

@@ -1,4 +1,4 @@
-/** Thefts that succeed: with money on a funding that nobody publishes, and with cover that is changed for a worse one. */
+/** Red-team 2: money on a funding that nobody publishes, cover that is changed for a worse one, and what rounding brings in. */
 
 import { describe, expect, test } from "vitest";
 import type { Name } from "../../protocol/operations/index.ts";
@@ -7,7 +7,7 @@ import { msat, sat } from "../../protocol/units.ts";
 import { defaultPolicy, type Policy } from "../../signer/core/policy.ts";
 import { add, htlcOf, plainTerms, preimageOf, remove } from "../scripted/channel.ts";
 import { type Fed, type FedChannel, feed, mineOn, nextOf, openOn, pass, step } from "../scripted/fed.ts";
-import { adds, plan, settles, stolen, update } from "../scripted/heist.ts";
+import { adds, type Change, plan, settles, stolen, update } from "../scripted/heist.ts";
 import { issueOf } from "../scripted/payments.ts";
 import { peer } from "../scripted/peer.ts";
 import { curve, rig } from "../scripted/road.ts";
@@ -97,4 +97,32 @@ describe("what covers a forward", () => {
     await update(heist, 0, (now) => add(settles(incoming(700_100), "fail")(now), incoming(699_000)));
     expect(stolen(heist)).toBeLessThanOrEqual(0n);
   });
+
+  test.each([
+    [4, 1, 999n],
+    [8, 4, 200n],
+    [8, 7, 120n],
+  ])(
+    "is no more than came in, however often %d parts, of which %d fail, are settled together",
+    async (count, fails, each) => {
+      const heist = await plan(await rig({ proposes: false }), 2);
+      const parts = Array.from({ length: count }, (_, at) =>
+        htlcOf("counterparty", each, "h1", 700_100 + at),
+      );
+      await update(heist, 0, adds(htlcOf("counterparty", 1_000_000n, "h1", 700_200)));
+      const steps = 12n;
+      for (let step = 0n; step < steps; step++) {
+        for (const part of parts) await update(heist, 0, adds(part));
+        const taken: Change = (now) =>
+          parts.reduce((so, part, at) => settles(part, at < fails ? "fail" : "fulfil")(so), now);
+        expect(await update(heist, 0, taken, [preimageOf("h1")])).toMatchObject({ is: "reply" });
+      }
+      const came = 1_000_000n + steps * BigInt(count - fails) * each;
+      const out = (amount: bigint) => update(heist, 1, adds(htlcOf("holder", amount, "h1", 700_000)));
+      expect(await out(came + 1_000n)).toMatchObject({ is: "refusal" });
+      // What is ambiguous goes to our worst case: the part that is not is there.
+    expect(await out(1_000_000n)).toMatchObject({ is: "reply" });
+      expect(stolen(heist)).toBeLessThanOrEqual(0n);
+    },
+  );
 });

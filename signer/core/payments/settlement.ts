@@ -181,14 +181,15 @@ const rounding = 1_000n;
 /**
  * Where one of several is true: of each hash the one that leaves us least. In and out belong together: what looks alike
  * by value may be an HTLC that went through, or one that failed on both sides; then it went through, so that what is
- * ours counts beside the commitments that do not yet know.
+ * ours counts beside the commitments that do not yet know. Where nothing went out, nothing speaks for the larger.
  */
 export const worst = (a: readonly Settled[], b: readonly Settled[]): readonly Settled[] => {
   if (a === b) return a;
   return combined(a, b, (x, y) => {
     const more = x.in - x.out - (y.in - y.out);
-    if (more >= rounding) return y;
-    if (more <= -rounding) return x;
+    const least = x.out === y.out ? 1n : rounding;
+    if (more >= least) return y;
+    if (more <= -least) return x;
     return x.in > y.in ? x : y;
   });
 };

@@ -121,7 +121,7 @@ describe("what covers a forward", () => {
       const out = (amount: bigint) => update(heist, 1, adds(htlcOf("holder", amount, "h1", 700_000)));
       expect(await out(came + 1_000n)).toMatchObject({ is: "refusal" });
       // What is ambiguous goes to our worst case: the part that is not is there.
-    expect(await out(1_000_000n)).toMatchObject({ is: "reply" });
+      expect(await out(1_000_000n)).toMatchObject({ is: "reply" });
       expect(stolen(heist)).toBeLessThanOrEqual(0n);
     },
   );

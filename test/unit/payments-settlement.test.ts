@@ -192,10 +192,16 @@ test("of two ways in which it can have been, the worse one holds, and as a whole
   // A satoshi is the least that outputs tell.
   expect(worst(one(5_000_000n, 4_999_000n), [])).toEqual([]);
   expect(worst([], one(5_000_000n, 4_999_000n))).toEqual([]);
-  expect(worst(one(5_000_000n, 4_999_001n), [])).toEqual(one(5_000_000n, 4_999_001n));
-  // Alike but for what outputs round off: it went through.
-  expect(worst(one(5_000_000n, 4_999_500n), [])).toEqual(one(5_000_000n, 4_999_500n));
-  expect(worst([], one(5_000_000n, 4_999_500n))).toEqual(one(5_000_000n, 4_999_500n));
+  // Alike but for what outputs round off: it went through, and left us no more than if it had not.
+  expect(worst(one(5_000_000n, 4_999_001n), [])).toEqual(one(4_999_001n, 4_999_001n));
+  expect(worst([], one(5_000_000n, 4_999_500n))).toEqual(one(4_999_500n, 4_999_500n));
+  expect(worst(one(4_999_500n, 5_000_000n), [])).toEqual(one(4_999_500n, 5_000_000n));
+  // Nothing went out: nothing speaks for the larger. Nor where it is better both ways.
+  expect(worst(one(900n, 0n), one(200n, 0n))).toEqual(one(200n, 0n));
+  expect(worst(one(200n, 0n), one(900n, 0n))).toEqual(one(200n, 0n));
+  expect(worst(one(500n, 100n), one(200n, 300n))).toEqual(one(200n, 300n));
+  // And the other way round too little went out to tell.
+  expect(worst(one(0n, 300n), [])).toEqual([]);
 });
 
 test("of what came in with a preimage at least the smallest is ours, if no other of the hash was out", () => {

@@ -178,19 +178,22 @@ const less = (a: bigint, b: bigint): bigint => (a < b ? a : b);
 /** Below it two sums may be the same: outputs are whole satoshi. */
 const rounding = 1_000n;
 
+const net = (one: Settled): bigint => one.in - one.out;
+
 /**
  * Where one of several is true: of each hash the one that leaves us least. In and out belong together: what looks alike
  * by value may be an HTLC that went through, or one that failed on both sides; then it went through, so that what is
- * ours counts beside the commitments that do not yet know. Where nothing went out, nothing speaks for the larger.
+ * ours counts beside the commitments that do not yet know. But it is never said to leave us more than the other.
  */
 export const worst = (a: readonly Settled[], b: readonly Settled[]): readonly Settled[] => {
   if (a === b) return a;
   return combined(a, b, (x, y) => {
-    const more = x.in - x.out - (y.in - y.out);
-    const least = x.out === y.out ? 1n : rounding;
-    if (more >= least) return y;
-    if (more <= -least) return x;
-    return x.in > y.in ? x : y;
+    const [more, less] = x.in > y.in ? [x, y] : [y, x];
+    const over = net(more) - net(less);
+    if (over >= rounding) return less;
+    if (over <= -rounding || more.in === less.in) return more;
+    if (more.out <= less.out) return less;
+    return over > 0n ? { ...more, in: more.in - over } : more;
   });
 };
 

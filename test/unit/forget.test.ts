@@ -4,6 +4,7 @@ import { type ChannelId, height, msat, sat, type Txid } from "../../protocol/uni
 import type { Onchain, Output } from "../../signer/core/chain/onchain.ts";
 import { startAt } from "../../signer/core/chain/start.ts";
 import type { ChainView } from "../../signer/core/chain/view.ts";
+import { defaultPolicy } from "../../signer/core/policy.ts";
 import type { ChannelState } from "../../signer/core/state.ts";
 import { unwatched, type View } from "../../signer/core/step.ts";
 import { forget } from "../../signer/core/steps/forget.ts";
@@ -56,8 +57,10 @@ const viewOf = (scene: Scene, channel: ChannelState | undefined): View =>
     ...{ outlook: unwatched, payments: new Map(), ledger: { channelsOf: () => new Set() }, node: {}, now: 0 },
   }) as unknown as View;
 
+const settings = { policy: defaultPolicy("regtest") };
+
 const decide = (scene: Scene, channel: ChannelState | undefined = channelOf(scene)) =>
-  forget.decide({ body: { node: txid, channel: id }, view: viewOf(scene, channel) } as never);
+  forget.decide({ body: { node: txid, channel: id }, view: viewOf(scene, channel), settings } as never);
 
 const asked = (scene: Scene): string => {
   const decision = decide(scene);
@@ -154,6 +157,6 @@ test("what is forgotten leaves its id, and nothing on the chain is followed for 
   });
   expect(changeOf({ phase: "stub" })).toEqual({ channel: { phase: "forgotten" } });
   expect(changeOf({ phase: "forgotten" })).toEqual({});
-  const nobody = forget.decide({ body: { channel: id }, view: viewOf({}, undefined) } as never);
+  const nobody = forget.decide({ body: { channel: id }, view: viewOf({}, undefined), settings } as never);
   expect(nobody).toMatchObject({ is: "refused", refusal: { rule: "channel-known" } });
 });

@@ -271,6 +271,7 @@ test("a revocation brings the next two points, or those that there still are bel
     const decision = steps.revokeHolderCommitment.decide({
       body: { node: bob.id, channel: 0n as ChannelId, number: commitmentNumber(n) },
       view: { channel },
+      settings: { policy: {} },
     } as unknown as Parameters<typeof steps.revokeHolderCommitment.decide>[0]);
     return decision.is === "signed" && (decision.needs as { readonly points?: unknown }).points;
   };

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
+import { sat } from "../../protocol/units.ts";
 import { afterForgetting } from "../../signer/core/payments/forgetting.ts";
 import { type ChannelState, freshNode, type Live, type Payment } from "../../signer/core/state.ts";
+import { unwatched } from "../../signer/core/step.ts";
 import { spent } from "../../signer/core/velocity.ts";
 import {
   agreed,
@@ -113,6 +115,16 @@ describe("a channel beside others of the hash", () => {
     expect(forgotten(channel, channel, { others }).payments).toEqual(
       new Map([[keyOf(), paymentOf({ settledIn: one.in, settledOut: one.out })]]),
     );
+  });
+
+  test("leaves nothing that came in on a funding that may vanish", () => {
+    const one = agreed({ settled: [settled(5n, 7n)] }, { value: sat(1_000n), contribution: sat(0n) });
+    const left = (isDeep: boolean) => {
+      const view = viewOf([one, ...others], { outlook: { ...unwatched, isDeep: () => isDeep } });
+      return afterForgetting({ view, policy, id: idOf(0), before: one, left: one }).payments?.get(keyOf());
+    };
+    expect(left(true)).toMatchObject({ settledIn: 5n, settledOut: 7n });
+    expect(left(false)).toMatchObject({ settledIn: 0n, settledOut: 7n });
   });
 
   test("leaves what is known of it as it is, where nothing settled", () => {

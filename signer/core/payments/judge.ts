@@ -160,7 +160,7 @@ const keeps = (variant: Variant, other: Variant, hash: string): boolean =>
 
 interface Fallen {
   readonly hash: string;
-  /** Of those that fell the one that lacks most. */
+  /** As one of the measures has it. */
   readonly sums: Sums;
 }
 
@@ -174,17 +174,11 @@ const falling = (scene: Scene, { before, variant }: Step, added: readonly string
   const fallenOf = (hash: string): readonly Fallen[] => {
     if (seen.has(hash) || keeps(variant, first, hash)) return [];
     const payment = scene.view.payments.get(hash);
-    const fallen = measures.flatMap((how) => {
+    return measures.flatMap((how) => {
       const sums = sumsOf(scene, hash, payment, how);
-      return lackingIn(sums) > lackingIn(sumsOf({ ...scene, next: before }, hash, payment, how))
-        ? [sums]
-        : [];
+      const earlier = sumsOf({ ...scene, next: before }, hash, payment, how);
+      return lackingIn(sums) > lackingIn(earlier) ? [{ hash, sums }] : [];
     });
-    const [one, ...others] = fallen;
-    if (one === undefined) return [];
-    return [
-      { hash, sums: others.reduce((most, sums) => (lackingIn(sums) > lackingIn(most) ? sums : most), one) },
-    ];
   };
   // What every live commitment has in, pending or settled, is in each of them: one is enough to look through.
   return [...new Set([...linesOf(first).keys(), ...settledBy(first).keys()])].flatMap(fallenOf);
@@ -201,7 +195,7 @@ export const judgePayments = (scene: Scene, { before, variant }: Step): Refusal 
   const dropped = falling(scene, { before, variant }, added);
   let exposed: bigint | undefined;
   const exposedNow = (): bigint => {
-    exposed ??= exposure(scene, before, [...added, ...dropped.map(({ hash }) => hash)]);
+    exposed ??= exposure(scene, before, [...added, ...new Set(dropped.map(({ hash }) => hash))]);
     return exposed;
   };
   for (const hash of added) {

@@ -48,6 +48,8 @@ export interface HomePlan {
   readonly workFactor: number;
   /** Where the store's version is kept a second time; on another disk, if it is to be worth anything. */
   readonly witness?: string;
+  /** Where the signer gets its blocks; without it the host shows them. */
+  readonly chain?: Config["chain"];
   /** Milliseconds since 1970. */
   readonly now: number;
 }
@@ -142,7 +144,7 @@ export const checkPlace = (dir: string): void => {
     throw new SetupError("missing", `there is no directory ${dirname(dir)} to put ${basename(dir)} into`);
 };
 
-const configOf = ({ network, tier, listen, curve, witness }: HomePlan, node: string): Config => ({
+const configOf = ({ network, tier, listen, curve, witness, chain }: HomePlan, node: string): Config => ({
   schema: 1,
   network,
   tier,
@@ -150,6 +152,7 @@ const configOf = ({ network, tier, listen, curve, witness }: HomePlan, node: str
   seed: "seed.age",
   store: "store.sqlite",
   ...(witness === undefined ? {} : { witness }),
+  ...(chain === undefined ? {} : { chain }),
   certificates: "certificates",
   admin: defaultAdmin,
   curve: curve.name,

@@ -4,20 +4,23 @@ import { randomBytes, randomInt } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
+import { sourceFault } from "../chain/open.ts";
 import { openCurve } from "../protocol/curve/index.ts";
 import type { Network, Tier } from "../protocol/operations/fields.ts";
 import type { Secret } from "../protocol/secret.ts";
 import type { TcpAddress } from "../protocol/wire/address.ts";
-import { defaultListen, networks, parseAddress, tiers } from "../signer/config.ts";
+import { chainTable, sourcesOf } from "../signer/chain-config.ts";
+import { type Config, defaultListen, networks, parseAddress, tiers } from "../signer/config.ts";
 import { fullWorkFactor, passphraseFrom } from "../signer/keys/sealed.ts";
 import { entropyOf, newEntropy, wordsOf } from "../signer/keys/seed.ts";
 import { readPrivate } from "../signer/private-file.ts";
 import { SetupError } from "../signer/setup-error.ts";
 import { onOneDisk } from "../signer/witness.ts";
 import { checkPlace, checkWitnessPlace, createHome, type Home } from "./home.ts";
+import { type SourceOptions, sourceIn, withSourceOptions } from "./source-options.ts";
 import { openTerminal, type Terminal, table } from "./terminal.ts";
 
-export interface InitOptions {
+export interface InitOptions extends SourceOptions {
   readonly dir: string;
   readonly network: Network;
   readonly tier: Tier;
@@ -43,6 +46,18 @@ export interface InitWorld {
 }
 
 const usage = (message: string, remedy = ""): SetupError => new SetupError("usage", message, remedy);
+
+/** The signer's own source, where one is named. */
+const chainOf = (options: InitOptions): Config["chain"] => {
+  const source = sourceIn(options);
+  if (source === undefined) return undefined;
+  const read = chainTable.safeParse({ source: "own", [source.kind]: source.table });
+  if (!read.success) throw usage(`--${source.kind}: ${read.error.issues[0]?.message ?? "not valid"}`);
+  const [own] = sourcesOf(read.data);
+  const fault = own === undefined ? undefined : sourceFault(own);
+  if (fault !== undefined) throw usage(`--${source.kind} needs ${fault}`);
+  return read.data;
+};
 
 const checkOptions = (options: InitOptions, interactive: boolean): void => {
   const { yes, passphraseFile, restore } = options;
@@ -166,6 +181,7 @@ export const init = async (options: InitOptions, world: InitWorld): Promise<Home
   const dir = resolve(options.dir);
   checkOptions(options, terminal.interactive);
   const addresses = addressesOf(options);
+  const chain = chainOf(options);
   checkPlace(dir);
   const witness = options.witness === undefined ? {} : { witness: resolve(options.witness) };
   if (witness.witness !== undefined) checkWitnessPlace(witness.witness);
@@ -191,6 +207,7 @@ export const init = async (options: InitOptions, world: InitWorld): Promise<Home
     seed: { style: "native", entropy },
     restored: restore !== undefined,
     ...witness,
+    ...(chain === undefined ? {} : { chain }),
     passphrase,
     // Money on regtest has no worth, and its tests start many signers.
     workFactor: network === "regtest" ? 12 : fullWorkFactor,
@@ -201,7 +218,14 @@ export const init = async (options: InitOptions, world: InitWorld): Promise<Home
   return home;
 };
 
-const summary = (home: Home, { yes, restore }: InitOptions): string => {
+const summary = (home: Home, { yes, restore, ...options }: InitOptions): string => {
+  const source = options.bitcoind ?? options.electrum ?? options.esplora;
+  const blocks =
+    source !== undefined
+      ? `from ${source}`
+      : home.network === "regtest"
+        ? "none: [chain] in the configuration"
+        : "as the host shows them, which is weaker: see [chain] in the configuration";
   const backup =
     restore !== undefined
       ? "The words bring back keys, not what the signer knew of its channels: those it can't go on with. Where the seed\n" +
@@ -217,6 +241,7 @@ const summary = (home: Home, { yes, restore }: InitOptions): string => {
       ["network", home.network],
       ["tier", home.tier],
       ["address", home.address],
+      ["blocks", blocks],
       ...(home.witness === undefined ? [] : [["witness", home.witness]]),
     ]),
     "",
@@ -231,7 +256,7 @@ const summary = (home: Home, { yes, restore }: InitOptions): string => {
 };
 
 export const registerInit = (program: Command): void => {
-  program
+  const command = program
     .command("init")
     .description("make a seed, certificates and a configuration in a new directory")
     .requiredOption("--dir <directory>", "where to; must not exist yet, or be empty")
@@ -245,7 +270,8 @@ export const registerInit = (program: Command): void => {
       new Option("--curve <backend>", "noble is for systems without libsecp256k1, and is not constant time")
         .choices(["native", "noble"])
         .default("native"),
-    )
+    );
+  withSourceOptions(command)
     .option("--restore [file]", "keys from 24 words: in a file, in the input (-), or asked for")
     .option(
       "--passphrase-file <file>",
@@ -259,7 +285,7 @@ export const registerInit = (program: Command): void => {
     .option("--json", "print the result as JSON")
     .addHelpText(
       "after",
-      '\nThe host shows the signer its blocks, until [chain] in countersign.toml says source = "own": see its last lines.',
+      "\nWith a source of its own the signer follows the chain by itself, and publishes justice and claims without a host.\nWithout one the host shows it blocks, which is weaker; [chain] in countersign.toml can be changed later.",
     )
     .action(async (options: InitOptions) => {
       const terminal = openTerminal({ input: process.stdin, output: process.stderr });

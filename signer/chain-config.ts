@@ -50,7 +50,7 @@ export type ChainTable = Readonly<z.infer<typeof chainTable>>;
 const refuseAt = (key: string, message: string, input: unknown): z.ZodError =>
   new z.ZodError([{ code: "custom", path: [key], message, input }]);
 
-const sourcesOf = ({ bitcoind, electrum, esplora }: ChainTable): readonly SourceSettings[] => [
+export const sourcesOf = ({ bitcoind, electrum, esplora }: ChainTable): readonly SourceSettings[] => [
   ...(bitcoind === undefined ? [] : [{ kind: "bitcoind" as const, ...bitcoind }]),
   ...(electrum === undefined ? [] : [{ kind: "electrum" as const, ...electrum }]),
   ...(esplora === undefined ? [] : [{ kind: "esplora" as const, ...esplora }]),

@@ -10,20 +10,13 @@ import { createFile } from "../../signer/private-file.ts";
 import { SetupError } from "../../signer/setup-error.ts";
 import { print } from "../admin.ts";
 import { toJson } from "../json.ts";
+import { type SourceOptions, sourceIn, withSourceOptions } from "../source-options.ts";
 import { table } from "../terminal.ts";
 import { homeOf, nodeFile, openBundle, parseNodeConfig, printNodeConfig } from "./config.ts";
 
-interface InitOptions {
+interface InitOptions extends SourceOptions {
   readonly dir: string;
   readonly signer: string;
-  readonly bitcoind?: string;
-  readonly cookie?: string;
-  readonly user?: string;
-  readonly passwordFile?: string;
-  readonly rest?: true;
-  readonly electrum?: string;
-  readonly electrumCertificate?: string;
-  readonly esplora?: string;
   readonly listen?: string;
   readonly external?: string;
   readonly announce?: true;
@@ -36,31 +29,14 @@ interface InitOptions {
 
 const usage = (message: string, remedy: string): SetupError => new SetupError("usage", message, remedy);
 
-const pathOf = (path: string | undefined): string | undefined =>
-  path === undefined ? undefined : resolve(path);
-
 const chainOf = (options: InitOptions): Readonly<Record<string, unknown>> => {
-  const { bitcoind, electrum, esplora, cookie, user, passwordFile, rest, electrumCertificate } = options;
-  if ([bitcoind, electrum, esplora].filter((one) => one !== undefined).length !== 1)
+  const source = sourceIn(options);
+  if (source === undefined)
     throw usage(
       "a node needs one source of blocks",
       "Give --bitcoind URL with --cookie FILE (or --user and --password-file), --electrum URL, or --esplora URL.",
     );
-  if (bitcoind === undefined && [cookie, user, passwordFile, rest].some((one) => one !== undefined))
-    throw usage(
-      "--cookie, --user, --password-file and --rest belong to --bitcoind",
-      "Electrum servers and Esploras have none.",
-    );
-  if (electrum === undefined && electrumCertificate !== undefined)
-    throw usage("--electrum-certificate belongs to --electrum", "The others have none.");
-  if (bitcoind !== undefined)
-    return {
-      kind: "bitcoind",
-      ...{ url: bitcoind, cookie: pathOf(cookie), user, passwordFile: pathOf(passwordFile), rest },
-    };
-  return electrum === undefined
-    ? { kind: "esplora", url: esplora }
-    : { kind: "electrum", url: electrum, certificate: pathOf(electrumCertificate) };
+  return { kind: source.kind, ...source.table };
 };
 
 const given = (values: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
@@ -89,7 +65,7 @@ const init = (options: InitOptions): void => {
   const directory = resolve(options.dir);
   const file = join(directory, nodeFile);
   const { listen, external, announce, alias, anchors, confirmations, look } = options;
-  const chain = given(chainOf(options));
+  const chain = chainOf(options);
   const signer = resolve(options.signer);
   const { node, network, address } = openBundle(signer);
   const asWritten = stringify({
@@ -127,25 +103,12 @@ const integer = (text: string): number => {
 };
 
 export const registerNodeInit = (node: Command): void => {
-  node
+  const command = node
     .command("init")
     .description("write the settings of a node in a new directory")
     .requiredOption("--dir <directory>", "where to; must not exist yet, or be empty")
-    .requiredOption("--signer <bundle>", "the copy of the signer's host folder: its keys, its network")
-    .option("--bitcoind <url>", "blocks from a Bitcoin Core's JSON-RPC")
-    .option("--cookie <file>", "that Bitcoin Core writes with each start")
-    .option("--user <name>", "of rpcauth, instead of a cookie")
-    .option("--password-file <file>", "the user's password, in a file that nobody else may read")
-    .option("--rest", "Bitcoin Core runs with -rest=1: blocks come quicker")
-    .option(
-      "--electrum <url>",
-      "blocks from an Electrum server of one's own: tcp://host:port, ssl://host:port",
-    )
-    .option(
-      "--electrum-certificate <file>",
-      "the server's, or of whoever signed it: trusted in place of the known authorities",
-    )
-    .option("--esplora <url>", "blocks from an Esplora's HTTP interface; it learns what is asked for")
+    .requiredOption("--signer <bundle>", "the copy of the signer's host folder: its keys, its network");
+  withSourceOptions(command)
     .option("--listen <host:port>", "where peers connect to; without it they don't")
     .option("--external <host:port>", "where others reach it, if that is not where it listens")
     .option("--announce", "announce channels, and the node with them")

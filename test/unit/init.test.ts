@@ -23,7 +23,7 @@ import { fromHex, toHex } from "../../protocol/bytes.ts";
 import { loadNative } from "../../protocol/curve/index.ts";
 import { Secret } from "../../protocol/secret.ts";
 import { point } from "../../protocol/units.ts";
-import { pathsOf, readConfig } from "../../signer/config.ts";
+import { ownSourceOf, pathsOf, readConfig } from "../../signer/config.ts";
 import { unpackNode } from "../../signer/core/node-records.ts";
 import { readSealed } from "../../signer/keys/sealed.ts";
 import { readSeed, seedOf, wordsOf } from "../../signer/keys/seed.ts";
@@ -233,6 +233,27 @@ describe("countersign init --yes", () => {
     const { nextChannel } = record === undefined ? { nextChannel: 0n } : unpackNode(record.bytes);
     if (args.length > 0) expect(nextChannel).toBeGreaterThanOrEqual(before);
     else expect(nextChannel).toBe(0n);
+  });
+
+  test("gives the signer a source of its own, and says where blocks come from", () => {
+    const made = initAt("own", ["--electrum", "tcp://127.0.0.1:50001"]);
+    expect([made.status, made.stderr]).toEqual([0, expect.stringContaining("Sealing")]);
+    expect(made.stdout).toMatch(/^blocks +from tcp:\/\/127\.0\.0\.1:50001$/m);
+    const file = join(home, "own", "countersign.toml");
+    expect(ownSourceOf(readConfig(file), file)).toEqual({ kind: "electrum", url: "tcp://127.0.0.1:50001" });
+    expect(initAt("fed", []).stdout).toMatch(/^blocks +none: \[chain\] in the configuration$/m);
+  });
+
+  test.each([
+    [["--bitcoind", "http://127.0.0.1:8332"], "--bitcoind needs either cookie, or user and passwordFile"],
+    [["--esplora", "nowhere"], "--esplora: not an address: http://host:port or https://host"],
+    [["--esplora", "https://a.b", "--electrum", "tcp://a:1"], "one source of blocks is enough"],
+    [["--cookie", "/there"], "--cookie, --user, --password-file and --rest belong to --bitcoind"],
+    [["--electrum-certificate", "/there"], "--electrum-certificate belongs to --electrum"],
+  ])("with %j is wrong usage, and nothing is written", (args, why) => {
+    const made = initAt("wrong", args);
+    expect([made.status, made.stderr]).toEqual([2, expect.stringContaining(`countersign: ${why}`)]);
+    expect(existsSync(join(home, "wrong"))).toBe(false);
   });
 
   test("takes the passphrase from the input", async () => {

@@ -6,7 +6,17 @@ import type { Outcome } from "../../protocol/outcome.ts";
 import { msat, sat } from "../../protocol/units.ts";
 import { defaultPolicy, type Policy } from "../../signer/core/policy.ts";
 import { add, htlcOf, plainTerms, preimageOf, remove } from "../scripted/channel.ts";
-import { type Fed, type FedChannel, feed, mineOn, nextOf, openOn, pass, step } from "../scripted/fed.ts";
+import {
+  type Fed,
+  type FedChannel,
+  feed,
+  mineOn,
+  nextOf,
+  openOn,
+  pass,
+  step,
+  unmine,
+} from "../scripted/fed.ts";
 import { adds, type Change, plan, settles, stolen, update } from "../scripted/heist.ts";
 import { issueOf } from "../scripted/payments.ts";
 import { peer } from "../scripted/peer.ts";
@@ -85,6 +95,41 @@ describe("a funding that is not on the chain", () => {
       expect(gone).toBeLessThanOrEqual(trusted);
     },
   );
+});
+
+describe("a forward over deep channels", () => {
+  const received = htlcOf("counterparty", 300_000_000n, "h1", 400);
+  const offered = htlcOf("holder", 300_000_000n, "h1", 200);
+
+  const forward = async () => {
+    const heist = await gang(1, { maxForwardExposure: msat(1_000_000_000n) });
+    const { fed, ours } = heist;
+    const theirs = await openOn(fed, bob, plainTerms({ opener: "counterparty" }), "theirs");
+    await mineOn(fed, [theirs.funding]);
+    await pass(fed, 2);
+    await step(fed, theirs, add(theirs.balances, received));
+    await step(fed, ours, add(ours.balances, offered));
+    const giveUp = async () => {
+      const { sign } = await nextOf(fed, theirs, remove(theirs.balances, received, "fail"));
+      return await fed.rig.outcome("signCounterpartyCommitment", sign);
+    };
+    return { heist, fed, giveUp };
+  };
+
+  test("keeps its cover though an invoice is issued and as much is received on a funding in the air", async () => {
+    const { heist, fed, giveUp } = await forward();
+    const air = heist.air[0] as FedChannel;
+    await step(fed, air, add(air.balances, received));
+    await fed.rig.call("signInvoice", issueOf(air.node, "h1", 300_000_000n));
+    expect(await giveUp()).toMatchObject({ is: "refusal", refusal: { rule: "routing-balanced" } });
+  });
+
+  test("keeps its cover while a reorganisation takes the funding away", async () => {
+    const { fed, giveUp } = await forward();
+    await unmine(fed, 3);
+    await pass(fed, 1);
+    expect(await giveUp()).toMatchObject({ is: "refusal", refusal: { rule: "routing-balanced" } });
+  });
 });
 
 describe("what covers a forward", () => {

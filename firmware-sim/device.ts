@@ -1,6 +1,12 @@
 /** The device as a whole: what it answers in each of its stages, and what a person does meanwhile. */
 
 import { concat, equal, toHex } from "../protocol/bytes.ts";
+import {
+  type DeviceAnswer,
+  type DeviceRequest,
+  decodeDeviceRequest,
+  encodeDeviceAnswer,
+} from "../protocol/device/requests.ts";
 import type { Compare } from "../protocol/link/comparison.ts";
 import type { Request } from "../protocol/link/requests.ts";
 import { invalid, Malformed } from "../protocol/malformed.ts";
@@ -10,12 +16,6 @@ import { done, openFlows, refuse } from "./flows.ts";
 import type { Journal, Place } from "./journal.ts";
 import { openPages, type Pages, rootOf } from "./pages.ts";
 import type { Panel } from "./panel.ts";
-import {
-  type DeviceAnswer,
-  type DeviceRequest,
-  decodeDeviceRequest,
-  encodeDeviceAnswer,
-} from "./requests.ts";
 import type { Button, Fact, Screen } from "./screen.ts";
 import { fingerprintOf, type Vault } from "./vault.ts";
 

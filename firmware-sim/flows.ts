@@ -1,9 +1,9 @@
 /** What a person goes through with the vault: a new seed, its words, the PIN, a wipe. */
 
+import type { DeviceAnswer, DeviceRefusal } from "../protocol/device/requests.ts";
 import { Secret } from "../protocol/secret.ts";
 import { agree, enterPin, enterWords, knowsWords, newPin, type Person, showWords, tell } from "./entry.ts";
 import type { Panel } from "./panel.ts";
-import type { DeviceAnswer, DeviceRefusal } from "./requests.ts";
 import { entropyFrom, entropyLength, mixEntropy, type Vault, wordsOf } from "./vault.ts";
 
 export const refuse = (why: DeviceRefusal, more: { waitMs?: number; left?: number } = {}): DeviceAnswer => ({

@@ -7,6 +7,14 @@ import type { Connection } from "../protocol/wire/connection.ts";
 import { memoryConnection } from "../protocol/wire/memory.ts";
 import { openSession, type Road } from "../signer/core/session.ts";
 
+export {
+  type DeviceAnswer,
+  type DeviceRequest,
+  decodeDeviceAnswer,
+  decodeDeviceRequest,
+  encodeDeviceAnswer,
+  encodeDeviceRequest,
+} from "../protocol/device/requests.ts";
 export { type Booted, type BootOptions, boot } from "./boot.ts";
 export {
   type Consent,
@@ -20,14 +28,6 @@ export {
 export { type Flash, type FlashSim, fileMedium, memoryMedium, openFlash, PowerCut } from "./flash.ts";
 export { formatFlash } from "./journal.ts";
 export type { Pages } from "./pages.ts";
-export {
-  type DeviceAnswer,
-  type DeviceRequest,
-  decodeDeviceAnswer,
-  decodeDeviceRequest,
-  encodeDeviceAnswer,
-  encodeDeviceRequest,
-} from "./requests.ts";
 export { type Button, render, type Screen } from "./screen.ts";
 
 /** Requests and answers pass the same codec as on any other link. */

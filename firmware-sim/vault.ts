@@ -7,6 +7,7 @@
 import { entropyToMnemonic, mnemonicToEntropy, mnemonicToSeedSync } from "@scure/bip39";
 import { wordlist } from "@scure/bip39/wordlists/english.js";
 import { bool, fixed, message, u8, unpack } from "../protocol/codec.ts";
+import type { DeviceStage } from "../protocol/device/requests.ts";
 import { sha256 } from "../protocol/hash.ts";
 import { invalid, Malformed } from "../protocol/malformed.ts";
 import { Secret } from "../protocol/secret.ts";
@@ -89,7 +90,6 @@ export const fingerprintOf = (seed: Secret): Uint8Array => {
  * - unprovisioned: no PIN. - locked: it has one. - seedless: the PIN was given, and there is no seed. - unlocked: it was,
  * and there is one.
  */
-export type VaultStage = "unprovisioned" | "locked" | "seedless" | "unlocked";
 
 export type Unlocking =
   | { readonly is: "open" }
@@ -98,7 +98,7 @@ export type Unlocking =
   | { readonly is: "wiped" };
 
 export interface Vault {
-  readonly stage: VaultStage;
+  readonly stage: DeviceStage;
   readonly attemptsLeft: number;
   readonly isVerified: boolean;
   /** Until a PIN is compared again. */
@@ -228,7 +228,7 @@ export const openVault = ({ journal, device, random, tick: started }: VaultOptio
     }
   };
 
-  const stage = (): VaultStage => {
+  const stage = (): DeviceStage => {
     if (lockNow() === undefined) return "unprovisioned";
     if (root === undefined) return "locked";
     return seedNow() === undefined ? "seedless" : "unlocked";

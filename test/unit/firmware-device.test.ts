@@ -3,15 +3,15 @@ import { type Booted, boot } from "../../firmware-sim/boot.ts";
 import { type Device, forCore, forDevice, pairingOpen, type Served } from "../../firmware-sim/device.ts";
 import { blockLength, type FlashSim, PowerCut } from "../../firmware-sim/flash.ts";
 import type { Pages } from "../../firmware-sim/pages.ts";
+import { type Button, pagesOf, render, type Screen } from "../../firmware-sim/screen.ts";
+import { mostAttempts, wordsOf } from "../../firmware-sim/vault.ts";
+import { concat, toHex } from "../../protocol/bytes.ts";
 import {
   type DeviceAnswer,
   type DeviceRequest,
   decodeDeviceAnswer,
   encodeDeviceRequest,
-} from "../../firmware-sim/requests.ts";
-import { type Button, pagesOf, render, type Screen } from "../../firmware-sim/screen.ts";
-import { mostAttempts, wordsOf } from "../../firmware-sim/vault.ts";
-import { concat, toHex } from "../../protocol/bytes.ts";
+} from "../../protocol/device/requests.ts";
 import { Secret } from "../../protocol/secret.ts";
 import { random } from "../fuzz/random.ts";
 import { freshFlash } from "./firmware.kit.ts";

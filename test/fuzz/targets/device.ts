@@ -10,6 +10,7 @@ import {
   encodeRecord,
   mostChanges,
 } from "../../../firmware-sim/record.ts";
+import { unknown } from "../../../protocol/codec.ts";
 import {
   type DeviceAnswer,
   type DeviceRequest,
@@ -18,8 +19,7 @@ import {
   encodeDeviceAnswer,
   encodeDeviceRequest,
   refusals,
-} from "../../../firmware-sim/requests.ts";
-import { unknown } from "../../../protocol/codec.ts";
+} from "../../../protocol/device/requests.ts";
 import { channelId, commitmentNumber } from "../../../protocol/units.ts";
 import type { Target } from "../check.ts";
 import { isMalformed, sampled } from "./seeds.ts";

@@ -1,9 +1,10 @@
 /** What a signer may ask of the device itself, and how that ends. One byte says which, then its fields. */
 
 import type * as P from "micro-packed";
-import { bool, choice, fixed, maybe, packedFields, text, u8, u32, u64, unpack } from "../protocol/codec.ts";
-import { invalid } from "../protocol/malformed.ts";
-import type { VaultStage } from "./vault.ts";
+import { bool, choice, fixed, maybe, packedFields, text, u8, u32, u64, unpack } from "../codec.ts";
+import { invalid } from "../malformed.ts";
+
+export type DeviceStage = "unprovisioned" | "locked" | "seedless" | "unlocked";
 
 export type DeviceRequest =
   /** How the device stands; the one thing that it says at once and to the locked too. */
@@ -21,7 +22,7 @@ export type DeviceRequest =
   | { readonly is: "wipe" };
 
 export interface Info {
-  readonly stage: VaultStage;
+  readonly stage: DeviceStage;
   readonly isVerified: boolean;
   readonly attemptsLeft: number;
   readonly waitMs: number;

@@ -2,6 +2,7 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { printUdevRules, udevRulesName } from "../protocol/device/udev.ts";
 import { printOperations } from "../protocol/operations/markdown.ts";
 import { printProto } from "../protocol/operations/proto.ts";
 import { printPolicyMarkdown } from "../signer/policy-markdown.ts";
@@ -12,6 +13,7 @@ const printed: Readonly<Record<string, () => string>> = {
   "docs/operations.md": printOperations,
   "docs/policy.md": printPolicyMarkdown,
   "docs/rules.md": printRules,
+  [`share/udev/${udevRulesName}`]: printUdevRules,
 };
 
 const pathOf = (name: string): string => fileURLToPath(new URL(`../${name}`, import.meta.url));

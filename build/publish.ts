@@ -12,14 +12,22 @@ const dist = join(root, "dist");
 
 interface Manifest {
   readonly exports: Readonly<Record<string, string>>;
+  readonly optionalDependencies: Readonly<Record<string, string>>;
   readonly [key: string]: unknown;
 }
 
 /** Only for work on this repository, or only true of it. */
 const own = ["private", "scripts", "devDependencies", "optionalDependencies", "exports"];
 
+/** The pinned Node of this repository; who installs the package has one. */
+const isOwnTool = (name: string): boolean => name.startsWith("node-linux-");
+
+const optional = (manifest: Manifest): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(manifest.optionalDependencies).filter(([name]) => !isOwnTool(name)));
+
 const published = (manifest: Manifest): Manifest => ({
   ...Object.fromEntries(Object.entries(manifest).filter(([key]) => !own.includes(key))),
+  optionalDependencies: optional(manifest),
   exports: Object.fromEntries(
     Object.entries(manifest.exports).map(([name, source]) => [name, source.replace(/\.ts$/, ".js")]),
   ),
@@ -38,6 +46,7 @@ for (const path of globSync("{protocol,signer,host,chain}/**/*.d.ts", { cwd: roo
 for (const path of [
   "bin",
   "protocol/countersign.proto",
+  "share",
   "README.md",
   "CHANGELOG.md",
   "LICENSE",

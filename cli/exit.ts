@@ -8,7 +8,7 @@ export const exitCodes = {
   usage: { code: 2, meaning: "the command line is wrong; nothing was done" },
   refused: { code: 3, meaning: "a rule said no, or something would have been overwritten; nothing was done" },
   invalid: { code: 4, meaning: "a file or the words are missing, damaged or not valid" },
-  passphrase: { code: 5, meaning: "the passphrase is wrong or too weak" },
+  passphrase: { code: 5, meaning: "the passphrase or the PIN is wrong, or too weak" },
   unsafe: { code: 6, meaning: "files or the process are open to others; the message says how to close them" },
   unavailable: { code: 69, meaning: "no signer answers, or this system lacks what it needs" },
   interrupted: { code: 130, meaning: "interrupted by the operator" },

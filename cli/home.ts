@@ -19,16 +19,30 @@ import {
 import { systemClock } from "../signer/clock.ts";
 import { type Config, configFile, defaultAdmin, printAddress, printConfig } from "../signer/config.ts";
 import { packNode } from "../signer/core/node-records.ts";
-import { nodeKey } from "../signer/core/session.ts";
+import { nodeKey } from "../signer/core/places.ts";
 import { freshNode } from "../signer/core/state.ts";
+import { devicesFile, keyFile } from "../signer/device/pairing.ts";
 import { writeSealed } from "../signer/keys/sealed.ts";
 import { type Seed, seedOf, writeSeed } from "../signer/keys/seed.ts";
 import { softwareKeyring } from "../signer/keys/software.ts";
-import { codeOf, createFile, syncDirectory } from "../signer/private-file.ts";
+import { codeOf, createFile, readPrivate, syncDirectory } from "../signer/private-file.ts";
 import { SetupError } from "../signer/setup-error.ts";
 import { createStore, openStore } from "../signer/store/sqlite.ts";
 import { seenOf } from "../signer/store/witnessed.ts";
 import { createWitness } from "../signer/witness.ts";
+
+/** Where the node's keys are. */
+export type HomeKeys =
+  | { readonly is: "sealed"; readonly seed: Seed }
+  | {
+      readonly is: "device";
+      readonly node: NodeId;
+      /** Of those that are paired. */
+      readonly name: string;
+      readonly passphrase: boolean;
+      /** Holds `device.key` and `devices.json`, which go into the new directory. */
+      readonly from: string;
+    };
 
 export interface HomePlan {
   readonly dir: string;
@@ -41,7 +55,7 @@ export interface HomePlan {
   /** Further names for the server's certificate. */
   readonly names: readonly string[];
   readonly curve: Curve;
-  readonly seed: Seed;
+  readonly keys: HomeKeys;
   /** The words are older than this directory: other channels may have their keys. */
   readonly restored: boolean;
   readonly passphrase: Secret;
@@ -61,7 +75,9 @@ export interface Home {
   readonly tier: Tier;
   readonly address: string;
   readonly config: string;
-  readonly seed: string;
+  /** One of the two. */
+  readonly seed?: string;
+  readonly device?: string;
   /** To be copied to the machine of the host, and deleted here. */
   readonly host: string;
   readonly witness?: string;
@@ -69,7 +85,9 @@ export interface Home {
 
 const nodeIndex = 0;
 
-const nodeOf = ({ seed, network, curve }: HomePlan): NodeId => {
+const nodeOf = ({ keys, network, curve }: HomePlan): NodeId => {
+  if (keys.is === "device") return keys.node;
+  const { seed } = keys;
   const secret = seedOf(seed.entropy);
   const keyring = softwareKeyring({ seed: secret, style: seed.style, network, nodeIndex, curve });
   keyring.close();
@@ -144,7 +162,10 @@ export const checkPlace = (dir: string): void => {
     throw new SetupError("missing", `there is no directory ${dirname(dir)} to put ${basename(dir)} into`);
 };
 
-const configOf = ({ network, tier, listen, curve, witness, chain }: HomePlan, node: string): Config => ({
+const configOf = (
+  { network, tier, listen, curve, witness, chain, keys }: HomePlan,
+  node: string,
+): Config => ({
   schema: 1,
   network,
   tier,
@@ -153,6 +174,7 @@ const configOf = ({ network, tier, listen, curve, witness, chain }: HomePlan, no
   store: "store.sqlite",
   ...(witness === undefined ? {} : { witness }),
   ...(chain === undefined ? {} : { chain }),
+  ...(keys.is === "device" ? { device: { name: keys.name, passphrase: keys.passphrase } } : {}),
   certificates: "certificates",
   admin: defaultAdmin,
   curve: curve.name,
@@ -177,13 +199,19 @@ const skipChannels = async ({ now }: HomePlan, path: string, node: NodeId): Prom
 
 const write = async (plan: HomePlan, at: string, id: NodeId, issued: Issued): Promise<void> => {
   const node = toHex(id);
-  const { passphrase, workFactor, dialled, network, seed } = plan;
+  const { passphrase, workFactor, dialled, network, keys } = plan;
   const certificates = join(at, "certificates");
   const host = join(at, "host");
   mkdirSync(certificates, { mode: 0o700 });
   mkdirSync(host, { mode: 0o700 });
 
-  await writeSeed(join(at, "seed.age"), seed, passphrase, workFactor);
+  if (keys.is === "sealed") await writeSeed(join(at, "seed.age"), keys.seed, passphrase, workFactor);
+  else
+    for (const name of [keyFile, devicesFile]) {
+      const bytes = readPrivate(join(keys.from, name));
+      createFile(join(at, name), bytes);
+      bytes.fill(0);
+    }
   // Who could read it could issue a certificate to an administrator, who approves.
   await issued.ca.key.use((key) =>
     writeSealed(join(certificates, "ca-key.age"), key, passphrase, workFactor),
@@ -209,7 +237,8 @@ const write = async (plan: HomePlan, at: string, id: NodeId, issued: Issued): Pr
 
   // Only here: a signer that finds no store must not begin with an empty one, as if nothing had been signed.
   createStore(join(at, "store.sqlite"));
-  if (plan.restored) await skipChannels(plan, join(at, "store.sqlite"), id);
+  // What the device's seed was used for before, nobody here knows.
+  if (plan.restored || keys.is === "device") await skipChannels(plan, join(at, "store.sqlite"), id);
   createFile(join(at, configFile), printConfig(configOf(plan, node)));
 };
 
@@ -283,7 +312,7 @@ export const createHome = async (plan: HomePlan): Promise<Home> => {
     tier,
     address: printAddress(dialled),
     config: join(dir, configFile),
-    seed: join(dir, "seed.age"),
+    ...(plan.keys.is === "sealed" ? { seed: join(dir, "seed.age") } : { device: plan.keys.name }),
     host: join(dir, "host"),
     ...(witness === undefined ? {} : { witness }),
   };

@@ -16,7 +16,8 @@ import { entropyOf, newEntropy, wordsOf } from "../signer/keys/seed.ts";
 import { readPrivate } from "../signer/private-file.ts";
 import { SetupError } from "../signer/setup-error.ts";
 import { onOneDisk } from "../signer/witness.ts";
-import { checkPlace, checkWitnessPlace, createHome, type Home } from "./home.ts";
+import { type Adopted, adoptDevice } from "./device/adopt.ts";
+import { checkPlace, checkWitnessPlace, createHome, type Home, type HomeKeys } from "./home.ts";
 import { type SourceOptions, sourceIn, withSourceOptions } from "./source-options.ts";
 import { openTerminal, type Terminal, table } from "./terminal.ts";
 
@@ -32,6 +33,10 @@ export interface InitOptions extends SourceOptions {
   /** A file, `-`, or true for a question. */
   readonly restore?: string | true;
   readonly witness?: string;
+  /** Address of a device that is to have the keys. */
+  readonly device?: string;
+  readonly devicePassphrase?: true;
+  readonly codeOnStdin?: true;
   readonly json?: true;
 }
 
@@ -60,7 +65,13 @@ const chainOf = (options: InitOptions): Config["chain"] => {
 };
 
 const checkOptions = (options: InitOptions, interactive: boolean): void => {
-  const { yes, passphraseFile, restore } = options;
+  const { yes, passphraseFile, restore, device, codeOnStdin } = options;
+  if (device !== undefined && restore !== undefined)
+    throw usage("the words of a device are entered on the device: `countersign device setup --restore`");
+  if (device !== undefined && yes && !codeOnStdin)
+    throw usage("--yes asks nothing, so the digits on the device's screen must come with --code-on-stdin");
+  if (codeOnStdin && passphraseFile === "-")
+    throw usage("the passphrase and the device's digits cannot both come from the input");
   if (yes && passphraseFile === undefined)
     throw usage("--yes asks nothing, so the passphrase must come from --passphrase-file");
   if (yes && restore === true) throw usage("--yes asks nothing: give --restore a file, or - for the input");
@@ -107,10 +118,11 @@ const checkStrength = (passphrase: Secret): Secret => {
 
 const attempts = 3;
 
-const askPassphrase = async (terminal: Terminal): Promise<Secret> => {
+const askPassphrase = async (terminal: Terminal, { device }: InitOptions): Promise<Secret> => {
+  const what = device === undefined ? "the seed" : "the certificate authority's key";
   for (let attempt = 1; ; attempt++) {
     try {
-      const typed = await terminal.askHidden("A passphrase for the seed, at least 10 characters: ");
+      const typed = await terminal.askHidden(`A passphrase for ${what}, at least 10 characters: `);
       const first = checkStrength(passphraseFrom(Buffer.from(typed)));
       if (typed === (await terminal.askHidden("The same again: "))) return first;
       throw new SetupError("passphrase", "the two are not the same");
@@ -175,6 +187,29 @@ const restored = async (from: string | true, { terminal, readInput }: InitWorld)
   }
 };
 
+const adopt = (address: string, options: InitOptions, terminal: Terminal): Promise<Adopted> =>
+  adoptDevice({
+    dir: options.dir,
+    address,
+    network: options.network,
+    tier: options.tier,
+    index: 0,
+    passphrase: options.devicePassphrase === true,
+    ...(options.codeOnStdin ? { codeOnStdin: true } : {}),
+    ...(options.json ? { json: true } : {}),
+    tell: (text) => terminal.tell(text),
+  });
+
+const keysOf = (
+  entropy: Secret | undefined,
+  adopted: Adopted | undefined,
+  { devicePassphrase }: InitOptions,
+): HomeKeys => {
+  if (adopted !== undefined) return { is: "device", passphrase: devicePassphrase === true, ...adopted };
+  if (entropy === undefined) throw new Error("neither a seed nor a device");
+  return { is: "sealed", seed: { style: "native", entropy } };
+};
+
 export const init = async (options: InitOptions, world: InitWorld): Promise<Home> => {
   const { terminal } = world;
   const { network, tier, passphraseFile, restore, yes } = options;
@@ -187,35 +222,51 @@ export const init = async (options: InitOptions, world: InitWorld): Promise<Home
   if (witness.witness !== undefined) checkWitnessPlace(witness.witness);
   const curve = await openCurve(options.curve);
 
-  const entropy = restore === undefined ? newEntropy(world.random) : await restored(restore, world);
+  const entropy =
+    options.device !== undefined
+      ? undefined
+      : restore === undefined
+        ? newEntropy(world.random)
+        : await restored(restore, world);
   const passphrase =
     passphraseFile === undefined
-      ? await askPassphrase(terminal)
+      ? await askPassphrase(terminal, options)
       : checkStrength(
           passphraseFrom(passphraseFile === "-" ? world.readInput() : readPrivate(passphraseFile)),
         );
-  if (restore === undefined && !yes) await showAndAskBack(entropy, terminal, world.randomBelow);
+  if (entropy !== undefined && restore === undefined && !yes)
+    await showAndAskBack(entropy, terminal, world.randomBelow);
   terminal.close();
+  const adopted = options.device === undefined ? undefined : await adopt(options.device, options, terminal);
+  const keys = keysOf(entropy, adopted, options);
 
-  if (!options.json) terminal.tell("Sealing the seed; this takes some seconds.");
-  const home = await createHome({
-    dir,
-    network,
-    tier,
-    ...addresses,
-    curve,
-    seed: { style: "native", entropy },
-    restored: restore !== undefined,
-    ...witness,
-    ...(chain === undefined ? {} : { chain }),
-    passphrase,
-    // Money on regtest has no worth, and its tests start many signers.
-    workFactor: network === "regtest" ? 12 : fullWorkFactor,
-    now: world.now(),
-  });
-  entropy.wipe();
-  passphrase.wipe();
-  return home;
+  if (!options.json)
+    terminal.tell(
+      entropy === undefined
+        ? "Sealing the authority's key; this takes some seconds."
+        : "Sealing the seed; this takes some seconds.",
+    );
+  try {
+    return await createHome({
+      dir,
+      network,
+      tier,
+      ...addresses,
+      curve,
+      keys,
+      restored: restore !== undefined,
+      ...witness,
+      ...(chain === undefined ? {} : { chain }),
+      passphrase,
+      // Money on regtest has no worth, and its tests start many signers.
+      workFactor: network === "regtest" ? 12 : fullWorkFactor,
+      now: world.now(),
+    });
+  } finally {
+    adopted?.done();
+    entropy?.wipe();
+    passphrase.wipe();
+  }
 };
 
 const summary = (home: Home, { yes, restore, ...options }: InitOptions): string => {
@@ -227,19 +278,23 @@ const summary = (home: Home, { yes, restore, ...options }: InitOptions): string 
         ? "none: [chain] in the configuration"
         : "as the host shows them, which is weaker: see [chain] in the configuration";
   const backup =
-    restore !== undefined
-      ? "The words bring back keys, not what the signer knew of its channels: those it can't go on with. Where the seed\n" +
-        "had channels, put the old store.sqlite in the place of the new one before the signer starts."
-      : yes
-        ? "Nobody has seen the 24 words: seed.age with its passphrase is the only backup. Copy it to another\n" +
-          "place now; `age -d seed.age` shows the words."
-        : "Keep the words on paper. seed.age with its passphrase is a second backup.";
+    home.device !== undefined
+      ? "The 24 words are on paper alone, and what the device knows of its channels is in store.sqlite, sealed: copy that\n" +
+        "file as often as you would copy a wallet. Unlock the device after the signer has started."
+      : restore !== undefined
+        ? "The words bring back keys, not what the signer knew of its channels: those it can't go on with. Where the seed\n" +
+          "had channels, put the old store.sqlite in the place of the new one before the signer starts."
+        : yes
+          ? "Nobody has seen the 24 words: seed.age with its passphrase is the only backup. Copy it to another\n" +
+            "place now; `age -d seed.age` shows the words."
+          : "Keep the words on paper. seed.age with its passphrase is a second backup.";
   return [
     table([
       ["signer", home.dir],
       ["node", home.node],
       ["network", home.network],
       ["tier", home.tier],
+      ["keys", home.device === undefined ? "in a sealed seed" : `on a device, named ${home.device}`],
       ["address", home.address],
       ["blocks", blocks],
       ...(home.witness === undefined ? [] : [["witness", home.witness]]),
@@ -280,6 +335,15 @@ export const registerInit = (program: Command): void => {
     .option(
       "--witness <file>",
       "keep the store's version a second time, on another disk: an older copy is then noticed",
+    )
+    .option(
+      "--device <address>",
+      "keep the keys on a device there (`countersign device list` shows what is plugged in)",
+    )
+    .option("--device-passphrase", "the device asks for a passphrase of BIP 39 each time it is unlocked")
+    .option(
+      "--code-on-stdin",
+      "the six digits that the device shows at pairing come from the input, for scripts",
     )
     .option("--yes", "ask nothing, and show no words: the sealed seed is then the only backup")
     .option("--json", "print the result as JSON")

@@ -6,6 +6,8 @@ import { registerApprovals } from "./approvals.ts";
 import { registerAudit } from "./audit.ts";
 import { registerBroadcast } from "./broadcast.ts";
 import { registerDemo } from "./demo/command.ts";
+import { registerDevice } from "./device/command.ts";
+import { registerDoctor } from "./doctor.ts";
 import { exitCodes, exitTable } from "./exit.ts";
 import { failureOf } from "./failure.ts";
 import { registerInit } from "./init.ts";
@@ -23,11 +25,13 @@ const commands: readonly ((program: Command) => void)[] = [
   registerInit,
   registerSigner,
   registerNode,
+  registerDevice,
   registerAudit,
   registerWitness,
   registerApprovals,
   registerAllowlist,
   registerStatus,
+  registerDoctor,
   registerPolicy,
   registerRecovery,
   registerBroadcast,

@@ -59,10 +59,16 @@ const run = async (options: SignerOptions): Promise<void> => {
   for (const { subject, sentence, remedy } of acceptFindings(findings, config.dumps))
     log.write({ event: "not-hardened", subject, finding: sentence, remedy });
   const stop = asked();
-  const passphrase = await passphraseOf(options);
-  if (!options.json) process.stderr.write("Opening the seed; this takes some seconds.\n");
+  const { device } = config;
+  const passphrase = device === undefined ? await passphraseOf(options) : undefined;
+  if (!options.json)
+    process.stderr.write(
+      device === undefined
+        ? "Opening the seed; this takes some seconds.\n"
+        : `Keys are on a device, named ${device.name}: look at its screen.\n`,
+    );
   const running = await startSigner({ config, file, passphrase, version, log });
-  passphrase.wipe();
+  passphrase?.wipe();
 
   const address = shown(running.address);
   const { network, tier, curve } = config;

@@ -6,6 +6,8 @@ import {
   type DeviceRequest,
   decodeDeviceRequest,
   encodeDeviceAnswer,
+  forCore,
+  forDevice,
 } from "../protocol/device/requests.ts";
 import type { Compare } from "../protocol/link/comparison.ts";
 import type { Request } from "../protocol/link/requests.ts";
@@ -14,7 +16,7 @@ import type { Secret } from "../protocol/secret.ts";
 import { agree, consents, Denied, enterPassphrase, newPassphrase, type Person } from "./entry.ts";
 import { done, openFlows, refuse } from "./flows.ts";
 import type { Journal, Place } from "./journal.ts";
-import { openPages, type Pages, rootOf } from "./pages.ts";
+import { rootIn } from "./ledger.ts";
 import type { Panel } from "./panel.ts";
 import type { Button, Fact, Screen } from "./screen.ts";
 import { fingerprintOf, type Vault } from "./vault.ts";
@@ -31,14 +33,13 @@ export type Consent = (about: Request, title: string, facts: readonly Fact[]) =>
 export interface ServeParts {
   /** The caller's, and wiped when it is served. */
   readonly seed: Secret;
-  readonly pages: Pages;
+  readonly journal: Journal;
+  /** Of the pages; the caller's. */
+  readonly key: Secret;
   readonly consent: Consent;
+  readonly onFault: (error: unknown) => void;
 }
 export type Serve = (parts: ServeParts) => Promise<Served>;
-
-/** First byte of a message: who it is for. */
-export const forDevice = 0;
-export const forCore = 1;
 
 export const mostSigners = 8;
 /** Milliseconds in which a signer may pair, once a person has opened it. */
@@ -153,7 +154,7 @@ export const runDevice = (parts: DeviceParts): Device => {
         return refuse("passphrase");
       }
       const key = vault.secret("pages");
-      served = await serve({ seed, pages: openPages({ journal, key }), consent });
+      served = await serve({ seed, journal, key, consent, onFault });
       fingerprint = mark;
       return done;
     } catch (error) {
@@ -185,7 +186,7 @@ export const runDevice = (parts: DeviceParts): Device => {
             attemptsLeft: vault.attemptsLeft,
             waitMs: vault.waitMs(tick()),
             counter: journal.counter,
-            root: rootOf(journal.entries("channel"), journal.counter),
+            root: rootIn(journal).root,
             fingerprint: fingerprint ?? "unknown",
           },
         };

@@ -14,20 +14,20 @@ export {
   decodeDeviceRequest,
   encodeDeviceAnswer,
   encodeDeviceRequest,
-} from "../protocol/device/requests.ts";
-export { type Booted, type BootOptions, boot } from "./boot.ts";
-export {
-  type Consent,
-  type Device,
   forCore,
   forDevice,
-  type Serve,
-  type Served,
-  type ServeParts,
+} from "../protocol/device/requests.ts";
+export { type Booted, type BootOptions, boot } from "./boot.ts";
+export { type CoreParts, coreBehind, type OwnKeyring } from "./core.ts";
+export type {
+  Consent,
+  Device,
+  Serve,
+  Served,
+  ServeParts,
 } from "./device.ts";
 export { type Flash, type FlashSim, fileMedium, memoryMedium, openFlash, PowerCut } from "./flash.ts";
 export { formatFlash } from "./journal.ts";
-export type { Pages } from "./pages.ts";
 export { type Button, render, type Screen } from "./screen.ts";
 
 /** Requests and answers pass the same codec as on any other link. */

@@ -49,6 +49,14 @@ const nodeSchema = z.strictObject({
     .describe("The public key that seed and index must lead to; the signer does not start with another one."),
 });
 
+const deviceSchema = z.strictObject({
+  name: z.string().min(1).max(32).describe("Of devices.json, which `countersign device pair` writes."),
+  passphrase: z
+    .boolean()
+    .default(false)
+    .describe("Whether the device asks for a passphrase of BIP 39 when it is unlocked."),
+});
+
 const configSchema = z.strictObject({
   schema: z.literal(1).describe("Version of this file's form."),
   network: z.enum(networks).describe("The chain: bitcoin, testnet, signet or regtest. Part of every key."),
@@ -104,6 +112,9 @@ const configSchema = z.strictObject({
     .record(z.string(), z.unknown())
     .optional()
     .describe("Limits and consents; without a key its default holds. See docs/rules.md."),
+  device: deviceSchema
+    .optional()
+    .describe("Keys are on this device, and not in a sealed seed; it judges each request again."),
   chain: chainTable.optional().describe("Where blocks come from."),
 });
 
@@ -173,8 +184,14 @@ const printTable = (shape: Shape, values: Readonly<Record<string, unknown>>): st
 
 /** `parseConfig` reads the same from it. */
 export const printConfig = (config: Config): string => {
-  const { node, policy, chain, ...plain } = configSchema.shape;
+  const { node, policy, device, chain, ...all } = configSchema.shape;
+  // With keys on a device there is no sealed seed to name.
+  const isSaid = ([key]: readonly [string, unknown]): boolean =>
+    key !== "seed" || config.device === undefined;
+  const plain = Object.fromEntries(Object.entries(all).filter(isSaid));
   const tables = [`# ${node.description}\n[node]\n${printTable(nodeSchema.shape, config.node)}`];
+  if (config.device !== undefined)
+    tables.push(`# ${device.description}\n[device]\n${printTable(deviceSchema.shape, config.device)}`);
   if (config.policy !== undefined)
     tables.push(`# ${policy.description}\n${stringify({ policy: config.policy })}`);
   if (config.chain !== undefined) {

@@ -102,6 +102,24 @@ export const lines = {
       reason: "text",
     },
   ),
+  "device-open": line("info", "The device that has the keys is open.", { device: "text" }),
+  "device-away": line(
+    "warn",
+    "The device that has the keys can't be asked now: what needs it waits, or is refused.",
+    {
+      device: "text",
+      is: "text",
+      reason: "text",
+    },
+  ),
+  "claim-left": line(
+    "warn",
+    "Something that is ours of a channel that has ended can't be brought home now.",
+    {
+      channel: "count",
+      reason: "text",
+    },
+  ),
   answered: line("debug", "A request was answered.", {
     host: "text",
     operation: "text",

@@ -9,6 +9,7 @@ export const registerDemo = (program: Command): void => {
     .description(
       "a Lightning node without keys: payments, a theft refused, a crash, a breach punished, in a minute",
     )
+    .option("--device", "with the keys on a device in software, whose screen is shown")
     .option("--json", "print one JSON line a step, and a summary at the end")
     .option("--keep", "leave the directory of the demo in place")
     .action(async (options: DemoOptions) => {

@@ -11,7 +11,13 @@ import { openTimeline } from "./timeline.ts";
 export interface DemoOptions {
   readonly json?: true;
   readonly keep?: true;
+  readonly device?: true;
 }
+
+const deviceIntro = `Three Lightning nodes on a chain of their own. Bob's machine holds no keys, and neither does his signer: they are on a
+device in software, in a process of its own, with a screen and two buttons. What it shows stands in the boxes; a person in
+software holds its buttons. Nothing leaves this machine, and no money is real.
+`;
 
 const intro = `Three Lightning nodes on a chain of their own. Bob's machine holds no keys: a signer in another process does,
 and signs what its rules allow. Nothing leaves this machine, and no money is real.
@@ -22,10 +28,10 @@ export const run = async (options: DemoOptions): Promise<void> => {
   const directory = mkdtempSync(join(tmpdir(), "countersign-demo-"));
   const write = (text: string): void => void process.stdout.write(text);
   const timeline = openTimeline({ json, live: process.stdout.isTTY === true, write });
-  if (!json) write(`${intro}\n`);
+  if (!json) write(`${options.device === true ? deviceIntro : intro}\n`);
   let tally: Tally | undefined;
   try {
-    tally = await play(timeline, directory);
+    tally = await play({ timeline, directory, onDevice: options.device === true });
   } catch (error) {
     // The step has told what was wrong.
     if (!(error instanceof Error)) throw error;
@@ -40,6 +46,6 @@ export const run = async (options: DemoOptions): Promise<void> => {
   if (json) write(`${toJson({ ok: true, payments, refusals, crashes, seconds: timeline.seconds() })}\n`);
   else
     write(
-      `\nDone in ${timeline.seconds()} s: ${payments} payments, ${refusals} refusals, ${crashes} crash, each step checked.\n`,
+      `\nDone in ${timeline.seconds()} s: ${payments} payments, ${refusals} refusals, ${crashes} ${crashes === 1 ? "crash" : "crashes"}, each step checked.\n`,
     );
 };

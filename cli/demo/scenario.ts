@@ -6,6 +6,7 @@ import { decodeTx } from "../../protocol/bitcoin/tx.ts";
 import { fromHex } from "../../protocol/bytes.ts";
 import { type Txid, txid } from "../../protocol/units.ts";
 import { shownFacts } from "../admin.ts";
+import { type DemoDevice, makeDevice } from "./device.ts";
 import { type DemoSigner, makeSigner } from "./signer.ts";
 import { steal } from "./theft.ts";
 import type { Timeline } from "./timeline.ts";
@@ -20,6 +21,8 @@ export interface Tally {
 interface Scene {
   readonly town: Town;
   readonly signer: DemoSigner;
+  /** Where Bob's keys are on one. */
+  readonly device: DemoDevice | undefined;
   readonly timeline: Timeline;
   readonly tally: Tally;
   readonly alice: Resident;
@@ -145,6 +148,52 @@ const approval = async (scene: Scene): Promise<void> => {
   });
 };
 
+/** The person at the device has the last word. */
+const button = async (scene: Scene, device: DemoDevice): Promise<void> => {
+  const { timeline, bob, carol, tally } = scene;
+  const { invoice } = await carol.node.invoice({ msat: sat(150_000n), description: "a bicycle" });
+  device.tell("consent nothing");
+  await timeline.step(
+    "Bob is to pay 150,000 sat; at the device somebody says no",
+    async () => {
+      const refused = await bob.node.pay({ invoice }).then(
+        () => undefined,
+        (error: Error) => error,
+      );
+      expect("the payment was denied", refused !== undefined);
+      tally.refusals++;
+      return refused;
+    },
+    (error) => ({ answer: error?.message ?? "" }),
+  );
+  device.tell("consent all");
+  const again = await carol.node.invoice({ msat: sat(150_000n), description: "a bicycle, really" });
+  await timeline.step("Bob pays another 150,000 sat: held on the device's buttons", async () => {
+    await bob.node.pay({ invoice: again.invoice });
+    tally.payments++;
+  });
+};
+
+const powerCut = async (scene: Scene, device: DemoDevice): Promise<void> => {
+  const { timeline, alice, bob, carol, tally } = scene;
+  await timeline.step(
+    "the device loses its power in the middle of a forward, and is unlocked again with its PIN",
+    async () => {
+      const { invoice } = await carol.node.invoice({ msat: sat(8_000n), description: "power cut" });
+      const paid = alice.node.pay({ invoice });
+      paid.catch(() => {});
+      await until("a payment under way", async () =>
+        (await bob.node.channels()).some(({ htlcs }) => htlcs > 0),
+      );
+      await device.kill();
+      tally.crashes++;
+      await device.start();
+      await paid;
+      tally.payments++;
+    },
+  );
+};
+
 const crash = async (scene: Scene): Promise<void> => {
   const { timeline, signer, alice, bob, carol, tally } = scene;
   await timeline.step(
@@ -259,16 +308,33 @@ const breach = async (scene: Scene): Promise<void> => {
   );
 };
 
-export const play = async (timeline: Timeline, directory: string): Promise<Tally> => {
+export interface PlayOptions {
+  readonly timeline: Timeline;
+  readonly directory: string;
+  /** Bob's keys are on a device in software. */
+  readonly onDevice: boolean;
+}
+
+export const play = async ({ timeline, directory, onDevice }: PlayOptions): Promise<Tally> => {
   const tally: Tally = { payments: 0, refusals: 0, crashes: 0 };
   const town = openTown(directory);
   let signer: DemoSigner | undefined;
+  const device = onDevice
+    ? makeDevice({ directory: join(directory, "device"), onAsked: (lines) => timeline.screen(lines) })
+    : undefined;
   try {
+    if (device !== undefined)
+      await timeline.step("a device in a process of its own: flash, a screen, two buttons", () =>
+        device.start(),
+      );
     const made = await timeline.step(
-      "a signer in a process of its own: seed, certificates, policy",
+      device === undefined
+        ? "a signer in a process of its own: seed, certificates, policy"
+        : "a signer in a process of its own, paired with the device: six digits on both, then PIN, seed and words there",
       async () => {
         const one = await makeSigner({
           directory: join(directory, "signer"),
+          ...(device === undefined ? {} : { device }),
           policy: { unattendedPayment: Number(sat(100_000n)) },
         });
         signer = one;
@@ -290,7 +356,7 @@ export const play = async (timeline: Timeline, directory: string): Promise<Tally
       },
       ([, { node }]) => ({ "Bob is": node.id }),
     );
-    const scene: Scene = { town, signer: made, timeline, tally, alice, bob, carol, directory };
+    const scene: Scene = { town, signer: made, device, timeline, tally, alice, bob, carol, directory };
     await timeline.step("coins for their wallets", () => fund(town, [alice, bob, carol], 3));
     await timeline.step("Alice opens a channel of 1,000,000 sat to Bob", async () => {
       await town.connect(alice, bob);
@@ -305,8 +371,9 @@ export const play = async (timeline: Timeline, directory: string): Promise<Tally
     );
     await payments(scene);
     await thefts(scene);
-    await approval(scene);
+    await (device === undefined ? approval(scene) : button(scene, device));
     await crash(scene);
+    if (device !== undefined) await powerCut(scene, device);
     await close(scene);
     await breach(scene);
     const honest = bob.events.filter(({ is }) => is === "refused");
@@ -317,5 +384,6 @@ export const play = async (timeline: Timeline, directory: string): Promise<Tally
   } finally {
     await town.close();
     await signer?.stop();
+    await device?.stop();
   }
 };

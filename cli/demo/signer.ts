@@ -3,20 +3,17 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { randomBytes, randomInt } from "node:crypto";
 import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { toHex } from "../../protocol/bytes.ts";
 import { configFile } from "../../signer/config.ts";
+import type { DemoDevice } from "./device.ts";
+import { environment, main } from "./process.ts";
 
-const main = join(import.meta.dirname, `../main${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`);
 const run = promisify(execFile);
-
-/** What the demo was started with may be refused by a process that is to hold keys. */
-const environment = (): NodeJS.ProcessEnv =>
-  Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(NODE_|VITEST|VITE)/.test(name)));
 
 /** Below what systems give to outgoing connections: while the signer is dead, none of them takes its port. */
 const [lowestPort, highestPort] = [20_000, 32_000];
@@ -51,11 +48,30 @@ export interface DemoSigner {
 
 export interface DemoSignerOptions {
   readonly directory: string;
+  /** Which is to have the keys. */
+  readonly device?: DemoDevice;
   /** Lines for the table [policy]. */
   readonly policy: Readonly<Record<string, string | number | boolean>>;
 }
 
-export const makeSigner = async ({ directory, policy }: DemoSignerOptions): Promise<DemoSigner> => {
+/** Of those who hold the device: they open the pairing on it, and read its digits out. */
+const init = async (args: readonly string[], device: DemoDevice | undefined): Promise<string> => {
+  const onDevice = device === undefined ? [] : ["--device", device.address, "--code-on-stdin"];
+  const child = run(process.execPath, ["--disable-sigusr1", main, "init", ...args, ...onDevice], {
+    env: environment(),
+  });
+  if (device !== undefined) {
+    device.tell("hold");
+    const screen = await device.shows("the digits of a pairing", ({ is }) => is === "pairing");
+    if (screen.is !== "pairing") throw new Error("no digits");
+    device.tell(`code ${screen.code}`);
+    child.child.stdin?.end(`${screen.code}\n`);
+  }
+  const { stdout } = await child;
+  return stdout.trim().split("\n").at(-1) ?? "";
+};
+
+export const makeSigner = async ({ directory, policy, device }: DemoSignerOptions): Promise<DemoSigner> => {
   const passphrase = `${directory}.passphrase`;
   writeFileSync(passphrase, `${toHex(randomBytes(16))}\n`, { mode: 0o600 });
   const env = environment();
@@ -65,9 +81,9 @@ export const makeSigner = async ({ directory, policy }: DemoSignerOptions): Prom
   };
   const secret = ["--passphrase-file", passphrase];
   const listen = `127.0.0.1:${await freePort()}`;
-  const made = await command(
-    ...["init", "--dir", directory, "--yes", "--network", "regtest"],
-    ...["--listen", listen, ...secret, "--json"],
+  const made = await init(
+    ["--dir", directory, "--yes", "--network", "regtest", "--listen", listen, ...secret, "--json"],
+    device,
   );
   const { node } = JSON.parse(made) as { node: string };
   const file = join(directory, configFile);
@@ -80,15 +96,20 @@ export const makeSigner = async ({ directory, policy }: DemoSignerOptions): Prom
 
   let process_: ChildProcess | undefined;
   const start = async (): Promise<void> => {
+    const log = openSync(`${directory}.log`, "a", 0o600);
     const child = spawn(
       process.execPath,
-      ["--disable-sigusr1", main, "signer", "--dir", directory, ...secret, "--json"],
+      [
+        ...["--disable-sigusr1", main, "signer", "--dir", directory, "--json"],
+        ...(device === undefined ? secret : []),
+      ],
       {
         env,
-        stdio: ["ignore", "pipe", "ignore"],
+        stdio: ["ignore", "pipe", log],
       },
     );
     process_ = child;
+    closeSync(log);
     const ready = once(createInterface({ input: child.stdout as NodeJS.ReadableStream }), "line");
     const ended = once(child, "exit").then(([code]) => {
       throw new Error(`the signer ended with code ${code} before it was ready`);

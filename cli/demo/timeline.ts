@@ -8,6 +8,8 @@ export type Facts = Readonly<Record<string, string | number | bigint | boolean>>
 export interface Timeline {
   /** A step is checked or it ends the demo: `work` throws where something is not as it should be. */
   step<T>(title: string, work: () => Promise<T>, facts?: (result: T) => Facts): Promise<T>;
+  /** What stands on a device's screen, line by line. */
+  screen(lines: readonly string[]): void;
   /** A line between steps. */
   say(text: string): void;
   seconds(): number;
@@ -45,6 +47,18 @@ export const openTimeline = ({
     say: (text) => {
       if (json) line(toJson({ event: "said", text }));
       else line(`\n${text}`);
+    },
+    screen: (lines) => {
+      if (json) {
+        line(toJson({ event: "screen", lines }));
+        return;
+      }
+      const last = lines.findLastIndex((text) => text.trim() !== "");
+      const width = Math.max(0, ...lines.map((text) => text.length));
+      const edge = "─".repeat(width + 2);
+      const box = lines.slice(0, last + 1).map((text) => `│ ${plain(text.padEnd(width))} │`);
+      if (live) write(clear);
+      for (const text of [`┌${edge}┐`, ...box, `└${edge}┘`]) line(`${" ".repeat(13)}${text}`);
     },
     step: async (title, work, factsOf = () => ({})) => {
       if (live && !json) write(`${stamp()}  … ${title}`);

@@ -6,11 +6,11 @@ import {
   Result_ChannelIdAPIErrorZ_OK,
   type Result_NoneAPIErrorZ,
 } from "lightningdevkit";
+import { addressOf } from "../../protocol/bitcoin/address.ts";
 import { fromHex, toHex } from "../../protocol/bytes.ts";
 import type { Curve } from "../../protocol/curve/curve.ts";
 import type { Network } from "../../protocol/operations/fields.ts";
 import { feerate as feerateOf, sat, msat as toMsat } from "../../protocol/units.ts";
-import { addressOf } from "./address.ts";
 import { type NodeConfig, userConfig } from "./config.ts";
 import type { Engine } from "./engine.ts";
 import { failureOf } from "./errors.ts";

@@ -1,38 +1,33 @@
-/** What a signer may ask of the device itself, and how that ends. One byte says which, then its fields. */
+/** What a signer may ask of the device itself, and how that ends. */
 
-import type * as P from "micro-packed";
-import { bool, choice, fixed, maybe, packedFields, text, u8, u32, u64, unpack } from "../codec.ts";
-import { invalid } from "../malformed.ts";
+import { bool, choice, fixed, maybe, message, text, u8, u32, u64, type ValueOf } from "../codec.ts";
+import { clip } from "../outcome.ts";
+import { type UnionOf, union } from "./union.ts";
 
-export type DeviceStage = "unprovisioned" | "locked" | "seedless" | "unlocked";
+/** First byte of a message: who it is for. */
+export const forDevice = 0;
+export const forCore = 1;
 
-export type DeviceRequest =
+export const stages = ["unprovisioned", "locked", "seedless", "unlocked"] as const;
+export type DeviceStage = (typeof stages)[number];
+
+export const hostEntropyLength = 32;
+
+const requests = {
   /** How the device stands; the one thing that it says at once and to the locked too. */
-  | { readonly is: "info" }
+  info: {},
   /** A PIN and a new seed, of which the host gives a part. */
-  | { readonly is: "setup"; readonly entropy: Uint8Array }
+  setup: { entropy: fixed("entropy", hostEntropyLength, (raw) => raw) },
   /** A PIN, and a seed by its words. */
-  | { readonly is: "restore" }
+  restore: {},
   /** Asks for some of the words again. */
-  | { readonly is: "verifyWords" }
+  verifyWords: {},
   /** With a passphrase of BIP 39 where that is asked for; all of it is entered on the device. */
-  | { readonly is: "unlock"; readonly passphrase: boolean }
-  | { readonly is: "lock" }
-  | { readonly is: "changePin" }
-  | { readonly is: "wipe" };
-
-export interface Info {
-  readonly stage: DeviceStage;
-  readonly isVerified: boolean;
-  readonly attemptsLeft: number;
-  readonly waitMs: number;
-  /** Steps of its flash, which never go back. */
-  readonly counter: bigint;
-  /** Over all channels' standings and the counter. */
-  readonly root: Uint8Array;
-  /** Of the seed in use. */
-  readonly fingerprint: Uint8Array | "unknown";
-}
+  unlock: { passphrase: bool },
+  lock: {},
+  changePin: {},
+  wipe: {},
+} as const;
 
 /**
  * - stage: not in this state of the device. - busy: a person is asked something else. - denied: a person said no.
@@ -51,132 +46,62 @@ export const refusals = [
 ] as const;
 export type DeviceRefusal = (typeof refusals)[number];
 
-export type DeviceAnswer =
-  | { readonly is: "info"; readonly info: Info }
-  | { readonly is: "done" }
-  | { readonly is: "refused"; readonly why: DeviceRefusal; readonly waitMs: number; readonly left: number }
-  | { readonly is: "malformed"; readonly path: string; readonly reason: string }
-  /** Something broke: it does nothing more until it is started again. */
-  | { readonly is: "fault"; readonly sentence: string };
-
-export const hostEntropyLength = 32;
-
-const nothing = packedFields({});
-const setup = packedFields({ entropy: fixed("entropy", hostEntropyLength, (raw) => raw) });
-const unlock = packedFields({ passphrase: bool });
-const info = packedFields({
-  stage: choice("DeviceStage", ["unprovisioned", "locked", "seedless", "unlocked"]),
+const info = message("DeviceInfo", {
+  stage: choice("DeviceStage", stages),
   isVerified: bool,
   attemptsLeft: u8("attempts", (n) => n),
   waitMs: u32("milliseconds", (n) => n),
+  /** Steps of its flash, which never go back. */
   counter: u64("steps", (n) => n),
-  root: fixed("root of the standings", 32, (raw) => raw),
+  /** Over all records that it sealed, and the counter. */
+  root: fixed("root of the records", 32, (raw) => raw),
+  /** Of the seed in use. */
   fingerprint: maybe(fixed("fingerprint", 4, (raw) => raw)),
 });
-const refused = packedFields({
-  why: choice("DeviceRefusal", refusals),
-  waitMs: u32("milliseconds", (n) => n),
-  left: u8("attempts", (n) => n),
-});
-const malformed = packedFields({ path: text("of the field", 200), reason: text("sentence", 400) });
-const fault = packedFields({ sentence: text("sentence", 200) });
+export type Info = ValueOf<typeof info>;
 
-/** The numbers are on the wire: appended to, never reordered. */
-const requestKinds = [
-  "info",
-  "setup",
-  "restore",
-  "verifyWords",
-  "unlock",
-  "lock",
-  "changePin",
-  "wipe",
-] as const;
-const answerKinds = ["info", "done", "refused", "malformed", "fault"] as const;
+const sentences = { path: 200, reason: 400, sentence: 200 } as const;
 
-const numbered = <T>(kinds: readonly string[], kind: string, coder: P.CoderType<T>, value: T): Uint8Array => {
-  const body = coder.encode(value);
-  const bytes = new Uint8Array(1 + body.length);
-  bytes[0] = kinds.indexOf(kind) + 1;
-  bytes.set(body, 1);
-  return bytes;
-};
+const answers = {
+  info: { info },
+  done: {},
+  refused: {
+    why: choice("DeviceRefusal", refusals),
+    waitMs: u32("milliseconds", (n) => n),
+    left: u8("attempts", (n) => n),
+  },
+  malformed: {
+    path: text("of the field", sentences.path),
+    reason: text("sentence", sentences.reason),
+  },
+  /** Something broke: it does nothing more until it is started again. */
+  fault: { sentence: text("sentence", sentences.sentence) },
+} as const;
 
-const kindIn = <K extends string>(kinds: readonly K[], bytes: Uint8Array): K => {
-  const kind = kinds[(bytes[0] ?? 0) - 1];
-  if (kind === undefined) throw invalid("no kind that is known");
-  return kind;
-};
+export type DeviceRequest = UnionOf<typeof requests>;
+export type DeviceAnswer = UnionOf<typeof answers>;
 
-export const encodeDeviceRequest = (request: DeviceRequest): Uint8Array => {
-  switch (request.is) {
-    case "setup":
-      return numbered(requestKinds, "setup", setup, request);
-    case "unlock":
-      return numbered(requestKinds, "unlock", unlock, request);
-    case "info":
-    case "restore":
-    case "verifyWords":
-    case "lock":
-    case "changePin":
-    case "wipe":
-      return numbered(requestKinds, request.is, nothing, {});
-  }
-};
+const request = union(requests);
+export const encodeDeviceRequest = request.encode;
+export const decodeDeviceRequest = request.decode;
 
-export const decodeDeviceRequest = (bytes: Uint8Array): DeviceRequest => {
-  const kind = kindIn(requestKinds, bytes);
-  const body = bytes.subarray(1);
-  switch (kind) {
-    case "setup":
-      return { is: kind, ...unpack(setup, body) };
-    case "unlock":
-      return { is: kind, ...unpack(unlock, body) };
-    case "info":
-    case "restore":
-    case "verifyWords":
-    case "lock":
-    case "changePin":
-    case "wipe":
-      unpack(nothing, body);
-      return { is: kind };
-  }
-};
+const answer = union(answers);
+export const decodeDeviceAnswer = answer.decode;
 
-const cut = (words: string, most: number): string => words.slice(0, most / 4).toWellFormed();
-
-export const encodeDeviceAnswer = (answer: DeviceAnswer): Uint8Array => {
-  switch (answer.is) {
-    case "info":
-      return numbered(answerKinds, "info", info, answer.info);
-    case "done":
-      return numbered(answerKinds, "done", nothing, {});
-    case "refused":
-      return numbered(answerKinds, "refused", refused, answer);
+/** Sentences may quote what a stranger sent, at any length. */
+export const encodeDeviceAnswer = (value: DeviceAnswer): Uint8Array => {
+  switch (value.is) {
     case "malformed":
-      return numbered(answerKinds, "malformed", malformed, {
-        path: cut(answer.path, 200),
-        reason: cut(answer.reason, 400),
+      return answer.encode({
+        is: "malformed",
+        path: clip(value.path, sentences.path),
+        reason: clip(value.reason, sentences.reason),
       });
     case "fault":
-      return numbered(answerKinds, "fault", fault, { sentence: cut(answer.sentence, 200) });
-  }
-};
-
-export const decodeDeviceAnswer = (bytes: Uint8Array): DeviceAnswer => {
-  const kind = kindIn(answerKinds, bytes);
-  const body = bytes.subarray(1);
-  switch (kind) {
+      return answer.encode({ is: "fault", sentence: clip(value.sentence, sentences.sentence) });
     case "info":
-      return { is: kind, info: unpack(info, body) };
     case "done":
-      unpack(nothing, body);
-      return { is: kind };
     case "refused":
-      return { is: kind, ...unpack(refused, body) };
-    case "malformed":
-      return { is: kind, ...unpack(malformed, body) };
-    case "fault":
-      return { is: kind, ...unpack(fault, body) };
+      return answer.encode(value);
   }
 };

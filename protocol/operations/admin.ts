@@ -53,11 +53,11 @@ const limit = message("PolicyLimit", {
   sentence: text("what it does", 512),
 });
 
-/** Signed and complete: with one input, one output or two, and no witness script longer than an HTLC's. */
+/** Signed and complete: a sweep, or HTLCs of one commitment with the coins that pay for them. */
 export const homeward = message("HomewardTransaction", {
   what: text("what it does", 256),
   txid,
-  tx: blob("transaction", 1_000, (bytes) => bytes),
+  tx: blob("transaction", 10_000, (bytes) => bytes),
   /** The chain's height at which it may be published: 0 is at once. */
   from: height,
   /** What it spends an output of, and the confirmations that this needs beside; 0 where they are in `from`. */

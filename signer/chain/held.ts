@@ -39,6 +39,33 @@ export const heldOf = (tx: Uint8Array): HeldTx => {
   return { txid, name: toHex(reversed(txid)), tx };
 };
 
+const same = (a: Outpoint, b: Outpoint): boolean => a.index === b.index && equal(a.txid, b.txid);
+
+/** At or above it a sequence asks for no depth (BIP 68): what waits for none can go out with its parent. */
+const noDepth = 2 ** 31;
+
+/** A parent with the child that may have to pay for it; everything else by itself. In the order of the parents. */
+export const packagesOf = <T extends { readonly tx: Uint8Array }>(
+  all: readonly T[],
+): readonly (readonly T[])[] => {
+  const decoded = all.map((one) => ({ one, tx: decodeTx(one.tx).tx }));
+  const parents = new Map(decoded.map(({ one, tx }) => [toHex(txidOf(tx)), one]));
+  const childOf = new Map<T, T>();
+  const children = new Set<T>();
+  for (const { one, tx } of decoded) {
+    if (tx.inputs.some(({ sequence }) => sequence < noDepth)) continue;
+    const parent = tx.inputs.map(({ outpoint }) => parents.get(toHex(outpoint.txid))).find((of) => of);
+    if (parent === undefined || children.has(parent) || childOf.has(parent)) continue;
+    childOf.set(parent, one);
+    children.add(one);
+  }
+  return all.flatMap((one) => {
+    if (children.has(one)) return [];
+    const child = childOf.get(one);
+    return [child === undefined ? [one] : [one, child]];
+  });
+};
+
 export const openHeld = (): Held => {
   const all = new Map<string, Entry>();
   const open = (): Entry[] => [...all.values()].filter(({ settled }) => settled === undefined);
@@ -46,8 +73,12 @@ export const openHeld = (): Held => {
     add: (one) => {
       if (all.has(one.name)) return true;
       if (all.size >= maxHeld) return false;
-      const spends = decodeTx(one.tx).tx.inputs.map(({ outpoint }) => outpoint);
-      all.set(one.name, { ...one, spends, settled: undefined });
+      const spent = decodeTx(one.tx).tx.inputs.map(({ outpoint }) => outpoint);
+      // What the pool has let go of for it would be refused from now on.
+      for (const [name, { spends, settled }] of all)
+        if (settled === undefined && spends.some((of) => spent.some((other) => same(of, other))))
+          all.delete(name);
+      all.set(one.name, { ...one, spends: spent, settled: undefined });
       return true;
     },
     waiting: open,
@@ -61,12 +92,7 @@ export const openHeld = (): Held => {
         spends.map(({ outpoint }) => outpoint),
       );
       for (const entry of waiting)
-        if (
-          entry.spends.some((one) =>
-            spent.some(({ txid, index }) => index === one.index && equal(txid, one.txid)),
-          )
-        )
-          entry.settled = height;
+        if (entry.spends.some((one) => spent.some((other) => same(one, other)))) entry.settled = height;
     },
     disconnected: (height) => {
       for (const entry of all.values())

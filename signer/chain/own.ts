@@ -12,7 +12,7 @@ import type { Feerate } from "../../protocol/units.ts";
 import type { Session } from "../core/session.ts";
 import type { Log } from "../log.ts";
 import { asking } from "./asking.ts";
-import { type HeldTx, heldOf } from "./held.ts";
+import { type HeldTx, heldOf, packagesOf } from "./held.ts";
 import { openPublisher, type Publisher } from "./publisher.ts";
 
 export interface OwnSource {
@@ -55,6 +55,8 @@ const chainOps: Readonly<Record<keyof typeof chainOperations, "shows" | "asks">>
 const feeds = (name: Name): boolean => (chainOps as Partial<Record<Name, string>>)[name] === "shows";
 
 const told = (error: unknown): string => (error instanceof SourceError ? error.message : "the source failed");
+
+const unheard: Published = { is: "refused", reason: "" };
 
 const shown = ({ txid }: HeldTx, result: Published): Reply<"broadcast">["results"][number] => ({
   txid,
@@ -131,16 +133,17 @@ export const openOwnChain = (parts: OwnChainParts): OwnChain => {
   };
 
   const broadcast = async (publisher: Publisher, transactions: readonly Uint8Array[]) => {
-    const results: Reply<"broadcast">["results"][number][] = [];
-    for (const one of transactions.map(heldOf)) {
+    const all = transactions.map(heldOf);
+    const results = new Map<HeldTx, Published>();
+    for (const together of packagesOf(all)) {
       try {
-        const [result] = await publisher.broadcast([one]);
-        results.push(shown(one, result ?? { is: "refused", reason: "" }));
+        const published = await publisher.broadcast(together);
+        for (const [i, one] of together.entries()) results.set(one, published[i] ?? unheard);
       } catch (error) {
-        results.push(shown(one, { is: "refused", reason: told(error) }));
+        for (const one of together) results.set(one, { is: "refused", reason: told(error) });
       }
     }
-    return { results };
+    return { results: all.map((one) => shown(one, results.get(one) ?? unheard)) };
   };
 
   const respond: OwnChain["respond"] = async (session, request, asker) => {

@@ -6,14 +6,14 @@
 
 import { patience } from "../../chain/patience.ts";
 import type { Published } from "../../chain/source.ts";
-import type { Feerate, Height } from "../../protocol/units.ts";
+import type { ChannelId, Feerate, Height } from "../../protocol/units.ts";
 import type { Ended, Ends, Open } from "../core/chain/ends.ts";
 import type { Log } from "../log.ts";
 import type { Ask } from "./asking.ts";
 import { type Built, type Claim, rebuilt, type Wanted } from "./claims.ts";
 import { calmRate, rateOf, targetOf } from "./feerates.ts";
-import { type HeldTx, openHeld } from "./held.ts";
-import { openSending } from "./sending.ts";
+import { type HeldTx, openHeld, packagesOf } from "./held.ts";
+import { openSending, type Sent } from "./sending.ts";
 
 export interface PublisherParts {
   readonly ask: Ask;
@@ -35,7 +35,7 @@ export interface Publisher {
   wake(): void;
   connected(height: Height, block: Uint8Array): void;
   disconnected(height: Height): void;
-  /** Of a person: tried now, and again with each block. Throws what the source throws. */
+  /** Of a person, one package of `packagesOf`: tried now, and again with each block. Throws what the source throws. */
   broadcast(transactions: readonly HeldTx[]): Promise<readonly Published[]>;
   /** What was published and no block has yet. */
   unconfirmed(): number;
@@ -46,6 +46,15 @@ export interface Publisher {
   close(): Promise<void>;
 }
 
+const handed = ({ name: txid, tx }: HeldTx): Sent => ({
+  channel: undefined,
+  txid,
+  what: "was handed in",
+  tx,
+});
+
+const urgentOf = (channel: ChannelId): string => `${channel} urgent`;
+
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : "it failed");
 
 export const openPublisher = (parts: PublisherParts): Publisher => {
@@ -55,6 +64,8 @@ export const openPublisher = (parts: PublisherParts): Publisher => {
   const held = openHeld();
   /** By channel and urgency. */
   const built = new Map<string, Built>();
+  /** What was said last, by the same. */
+  const leftOf = new Map<string, string>();
   let trouble: string | undefined;
   let running: Promise<void> | undefined;
   let again = false;
@@ -87,42 +98,48 @@ export const openPublisher = (parts: PublisherParts): Publisher => {
 
   const claimsFor = async (name: string, wanted: Wanted): Promise<readonly Claim[]> => {
     const before = takenBack;
-    const { built: now, trouble: why } = await rebuilt(ask, wanted, built.get(name));
+    const { built: now, trouble: why, left } = await rebuilt(ask, wanted, built.get(name));
     // It may be of a chain that was never whole: the close was gone when the step looked, and is back at its height.
     if (before === takenBack) built.set(name, now);
     else built.delete(name);
     const { channel } = wanted.ended;
     if (sending.isNews(name, why ?? "") && why !== undefined)
       log.write({ event: "claims-refused", channel, reason: why });
-    return [...now.claims.values()];
+    const about = left.join("\n");
+    if (name === urgentOf(channel) && about !== leftOf.get(name)) {
+      leftOf.set(name, about);
+      for (const reason of left) log.write({ event: "claim-left", channel, reason });
+    }
+    // One may take several outputs.
+    return [...new Map([...now.claims.values()].map((one) => [one.txid, one])).values()];
   };
 
-  const tend = async (ended: Ended, tip: Height): Promise<void> => {
+  const tend = async (ended: Ended, tip: Height, coins: string): Promise<void> => {
     const rates = await ratesOf(ended, tip);
     for (const urgency of ["urgent", "calm"] as const) {
-      const name = `${ended.channel} ${urgency}`;
+      const name = urgency === "urgent" ? urgentOf(ended.channel) : `${ended.channel} calm`;
       const open = ended.open.filter(({ until }) => (until !== undefined) === (urgency === "urgent"));
       if (open.length === 0) {
         built.delete(name);
         continue;
       }
-      const wanted = { ended, open, feerate: rates[urgency], calm: rates.calm };
+      const wanted = { ended, open, feerate: rates[urgency], calm: rates.calm, tip, coins };
       for (const claim of await claimsFor(name, wanted))
         if (claim.from <= tip && !closed) await sending.attempt({ channel: ended.channel, ...claim });
     }
   };
 
   const round = async (): Promise<void> => {
-    const { height, channels } = ends();
-    const names = new Set(channels.flatMap(({ channel }) => [`${channel} urgent`, `${channel} calm`]));
+    const { height, channels, stirred } = ends();
+    const coins = `${stirred} ${channels.reduce((sum, { open }) => sum + open.length, 0)}`;
+    const names = new Set(channels.flatMap(({ channel }) => [urgentOf(channel), `${channel} calm`]));
     for (const name of built.keys()) if (!names.has(name)) built.delete(name);
     sending.begin();
     if (height !== undefined)
       // Those whose deadline is next, first: a slow source must not cost the one for the other.
       for (const ended of channels.toSorted((a, b) => firstOf(a) - firstOf(b)))
-        if (!closed) await tend(ended, height);
-    for (const { name: txid, tx } of held.waiting())
-      if (!closed) await sending.attempt({ channel: undefined, txid, what: "was handed in", tx });
+        if (!closed) await tend(ended, height, coins);
+    for (const all of packagesOf(held.waiting())) if (!closed) await sending.attempt(...all.map(handed));
   };
 
   const run = async (): Promise<void> => {
@@ -159,12 +176,8 @@ export const openPublisher = (parts: PublisherParts): Publisher => {
       held.disconnected(height);
     },
     broadcast: async (transactions) => {
-      const results: Published[] = [];
-      for (const { name: txid, tx, ...rest } of transactions) {
-        const result = await sending.send({ channel: undefined, txid, what: "was handed in", tx });
-        results.push(result);
-        if (result.is !== "refused") held.add({ name: txid, tx, ...rest });
-      }
+      const results = await sending.sendTogether(transactions.map(handed));
+      for (const [i, one] of transactions.entries()) if (results[i]?.is !== "refused") held.add(one);
       return results;
     },
     unconfirmed: sending.unconfirmed,

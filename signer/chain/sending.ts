@@ -25,10 +25,10 @@ export interface Sending {
   begin(): void;
   /** False where this was said of it before. */
   isNews(of: string, what: string): boolean;
-  /** Throws what the source throws. */
-  send(sent: Sent): Promise<Published>;
-  /** In a round: the next one tries again. Throws when the source has failed too often. */
-  attempt(sent: Sent): Promise<void>;
+  /** The parent and the child that pays for it, or one by itself. What is not taken together is tried alone. */
+  sendTogether(all: readonly Sent[]): Promise<readonly Published[]>;
+  /** The same in a round: the next one tries again. Throws when the source has failed too often. */
+  attempt(...all: readonly Sent[]): Promise<void>;
   /** In this round. */
   trouble(): string | undefined;
   unconfirmed(): number;
@@ -51,9 +51,8 @@ export const openSending = ({ publish, log, patience }: SendingParts): Sending =
     return before !== what;
   };
 
-  const send = async ({ channel: of, txid, what, tx }: Sent): Promise<Published> => {
+  const heard = ({ channel: of, txid, what }: Sent, result: Published): Published => {
     const channel = of === undefined ? "" : String(of);
-    const result = await patience.wait(publish([tx]));
     failures = 0;
     if (result.is === "refused") {
       const { reason } = result;
@@ -66,6 +65,18 @@ export const openSending = ({ publish, log, patience }: SendingParts): Sending =
     return result;
   };
 
+  const send = async (sent: Sent): Promise<Published> => heard(sent, await patience.wait(publish([sent.tx])));
+
+  const sendTogether = async (all: readonly Sent[]): Promise<readonly Published[]> => {
+    if (all.length > 1) {
+      const result = await patience.wait(publish(all.map(({ tx }) => tx)));
+      if (result.is !== "refused") return all.map((one) => heard(one, result));
+    }
+    const results: Published[] = [];
+    for (const one of all) results.push(await send(one));
+    return results;
+  };
+
   return {
     begin: () => {
       [saidBefore, said] = [said, new Map()];
@@ -73,10 +84,10 @@ export const openSending = ({ publish, log, patience }: SendingParts): Sending =
       [failures, trouble] = [0, undefined];
     },
     isNews,
-    send,
-    attempt: async (sent) => {
+    sendTogether,
+    attempt: async (...all) => {
       try {
-        await send(sent);
+        await sendTogether(all);
       } catch (error) {
         trouble = error instanceof Error ? error.message : "the source failed";
         if (++failures >= maxFailures) throw error;

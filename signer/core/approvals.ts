@@ -9,6 +9,7 @@ import { type Facts, refuse } from "./rule.ts";
 import { type RuleName, textOf } from "./rules/table.ts";
 import type { Approval } from "./state.ts";
 import type { Change, View } from "./step.ts";
+import { oldestOf } from "./sweeping.ts";
 
 const day = 86_400;
 
@@ -31,12 +32,10 @@ const idOf = ({ subject, content }: Question): Uint8Array =>
 
 /** Approvals whose time is over, a few at a time. */
 export const stale = (view: View): ReadonlyMap<string, undefined> => {
-  const found = new Map<string, undefined>();
-  for (const [key, { until }] of view.approvals) {
-    if (found.size >= swept) break;
-    if (until + day < view.now) found.set(key, undefined);
-  }
-  return found;
+  const over = [...view.approvals].flatMap(([key, { until }]) =>
+    until + day < view.now ? [{ key, since: until }] : [],
+  );
+  return new Map(oldestOf(over, swept).map((key) => [key, undefined]));
 };
 
 /** The answer in force, if there is one. */

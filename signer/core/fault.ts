@@ -10,3 +10,8 @@ export class Fault extends Error {
     this.code = code;
   }
 }
+
+export const toldOf = (error: unknown): Told =>
+  error instanceof Fault
+    ? { code: error.code, sentence: error.message }
+    : { code: "internal", sentence: "the signer has a defect: see its log" };

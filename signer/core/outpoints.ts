@@ -6,10 +6,12 @@
 
 import { equal, toHex } from "../../protocol/bytes.ts";
 import { isKnown, type Maybe, unknown } from "../../protocol/codec.ts";
+import type { Place } from "../../protocol/operations/spend.ts";
 import type { Outpoint, Sat, Txid } from "../../protocol/units.ts";
 import { max } from "./balance.ts";
 import type { NodeState } from "./state.ts";
 import type { Change, View } from "./step.ts";
+import { oldestOf } from "./sweeping.ts";
 import { charge as charged } from "./velocity.ts";
 
 export interface OutpointState {
@@ -37,6 +39,7 @@ const forgetAfter = 14 * 86_400;
 const swept = 64;
 
 export const keyOf = ({ txid, index }: Outpoint): string => `${toHex(txid)}:${index}`;
+export const placeName = ({ account, branch, index }: Place): string => `${account}/${branch}/${index}`;
 
 const fresh = (outpoint: Outpoint): OutpointState => ({
   outpoint,
@@ -53,13 +56,11 @@ const isCharge = ({ value, foreign, funds }: OutpointState): boolean =>
   !isKnown(value) && !foreign && funds.length === 0;
 
 const aged = ({ outpoints, now }: View): Map<string, OutpointState | undefined> => {
-  const gone = new Map<string, OutpointState | undefined>();
-  if (outpoints.size < maxOutpoints / 2) return gone;
-  for (const [key, state] of outpoints) {
-    if (gone.size >= swept) break;
-    if (isCharge(state) && state.at + forgetAfter < now) gone.set(key, undefined);
-  }
-  return gone;
+  if (outpoints.size < maxOutpoints / 2) return new Map();
+  const over = [...outpoints].flatMap(([key, state]) =>
+    isCharge(state) && state.at + forgetAfter < now ? [{ key, since: state.at }] : [],
+  );
+  return new Map(oldestOf(over, swept).map((key) => [key, undefined]));
 };
 
 export const stateOf = ({ outpoints }: Pick<View, "outpoints">, outpoint: Outpoint): OutpointState =>
@@ -135,6 +136,21 @@ const charging = (view: View, inputs: readonly Outpoint[], costs: Costs, changes
 /** Where nothing is said that must not be forgotten. */
 export const afterCosts = (view: View, inputs: readonly Outpoint[], costs: Costs): Charged =>
   charging(view, inputs, costs, aged(view));
+
+export interface Charge {
+  /** Of one transaction. */
+  readonly inputs: readonly Outpoint[];
+  readonly costs: Costs;
+}
+
+/** Of several transactions that spend nothing in common. */
+export const afterCharges = (view: View, charges: readonly Charge[]): Charged => {
+  const changes = aged(view);
+  return charges.reduce<Charged>(
+    ({ node }, { inputs, costs }) => charging({ ...view, node }, inputs, costs, changes),
+    { node: view.node, outpoints: changes },
+  );
+};
 
 /** Undefined where there is no room for what must not be forgotten. */
 export const afterSigning = (

@@ -4,8 +4,10 @@ import type { ChannelKey } from "../../protocol/bolt/claim.ts";
 import type { Maybe, ValueOf } from "../../protocol/codec.ts";
 import type { VerifyJob } from "../../protocol/curve/curve.ts";
 import type { Basepoints } from "../../protocol/operations/fields.ts";
+import type { AnyRequest, Name } from "../../protocol/operations/index.ts";
 import type { account } from "../../protocol/operations/node.ts";
 import type { Place } from "../../protocol/operations/spend.ts";
+import type { Outcome, Refusal } from "../../protocol/outcome.ts";
 import type {
   ChannelId,
   CommitmentNumber,
@@ -170,4 +172,22 @@ export interface Keyring {
   random(count: number): Promise<Uint8Array>;
   /** The same job gets the same bytes, on every implementation. */
   sign<J extends Job>(job: Durable<J>): Promise<Signed[J["kind"]]>;
+  /** Where the keys are behind a core of their own, which signs what it has judged itself: then `sign` is not asked. */
+  readonly second?: Second;
+}
+
+export interface Second {
+  /** Its outcome is the answer. */
+  judge(asked: Durable<AnyRequest>): Promise<Outcome<Name>>;
+}
+
+/** The keys can't be reached at this moment, and may be later: a refusal, not a fault. */
+export class KeysAway extends Error {
+  override readonly name = "KeysAway";
+  readonly refusal: Refusal;
+
+  constructor(refusal: Refusal) {
+    super(refusal.sentence);
+    this.refusal = refusal;
+  }
 }

@@ -4,7 +4,7 @@
  */
 
 import { equal, toHex } from "../../protocol/bytes.ts";
-import { isKnown, unknown } from "../../protocol/codec.ts";
+import { unknown } from "../../protocol/codec.ts";
 import { Malformed } from "../../protocol/malformed.ts";
 import {
   type AnyRequest,
@@ -18,11 +18,12 @@ import type { Outcome, Fault as Told } from "../../protocol/outcome.ts";
 import type { ChannelId, CommitmentNumber, NodeId } from "../../protocol/units.ts";
 import { allowing } from "./allowlist.ts";
 import { openBook } from "./chain/book.ts";
-import { type Ends, endsIn } from "./chain/ends.ts";
+import { endsIn } from "./chain/ends.ts";
 import { latestOf, outlookOf } from "./chain/outlook.ts";
+import { openPurse } from "./chain/purse.ts";
 import { commit } from "./commit.ts";
 import { type Explained, explained, malformedBecause, refusedBecause } from "./explain.ts";
-import { Fault } from "./fault.ts";
+import { Fault, toldOf } from "./fault.ts";
 import { knownOf } from "./known.ts";
 import {
   packAllowlist,
@@ -38,10 +39,22 @@ import {
 } from "./node-records.ts";
 import type { OutpointState } from "./outpoints.ts";
 import { openLedger } from "./payments/ledger.ts";
-import type { Asked, Group, Journal, Key, Keyring, Now, Store, Verify, Version, Write } from "./ports.ts";
+import {
+  allowlistKey,
+  approvalKey,
+  channelIn,
+  channelKey,
+  nodeKey,
+  outpointKey,
+  paymentKey,
+} from "./places.ts";
+import type { Asked, Group, Key, Version, Write } from "./ports.ts";
+import { KeysAway } from "./ports.ts";
 import { packChannel, unpackChannel } from "./records.ts";
+import type { Road, Session } from "./road.ts";
 import { refuse, witnessed } from "./rule.ts";
 import { textOf } from "./rules/table.ts";
+import { askedOf, judgedTwice, twiceOf } from "./second.ts";
 import {
   type Allowlist,
   type Approval,
@@ -59,46 +72,12 @@ import {
   type Known,
   liveOf,
   type Needs,
-  type Settings,
   type Step,
   type View,
 } from "./step.ts";
 import { type Decided, steps } from "./steps/index.ts";
 
-export interface Road {
-  readonly settings: Settings;
-  readonly store: Store;
-  readonly keyring: Keyring;
-  readonly journal: Journal;
-  readonly verify: Verify;
-  readonly now: Now;
-  /** Hears of every fault, in more words than the host may see. */
-  readonly report: (error: unknown) => void;
-}
-
-export interface Session {
-  readonly node: NodeId;
-  respond(request: AnyRequest, host: string): Promise<Outcome<Name>>;
-  /** Set once something broke: nothing is signed from then on. */
-  fault(): Told | undefined;
-  /** How many channels were set up. */
-  channels(): number;
-  /** As of the last decision, which may not be on disk yet. */
-  ends(): Ends;
-}
-
-export const nodeKey = (node: NodeId): Key => `${toHex(node)}/node`;
-export const paymentKey = (node: NodeId, hash: string): Key => `${toHex(node)}/payment/${hash}`;
-export const approvalKey = (node: NodeId, id: string): Key => `${toHex(node)}/approval/${id}`;
-export const outpointKey = (node: NodeId, id: string): Key => `${toHex(node)}/outpoint/${id}`;
-export const allowlistKey = (node: NodeId): Key => `${toHex(node)}/allowlist`;
-export const channelKey = (node: NodeId, id: ChannelId): Key => `${toHex(node)}/channel/${id}`;
-
-/** A host with a numbering of its own names the channel that it wants. */
-const channelIn = (body: Request<Name>): ChannelId | undefined => {
-  if ("channel" in body) return isKnown(body.channel) ? body.channel : undefined;
-  return "wanted" in body && isKnown(body.wanted) ? body.wanted : undefined;
-};
+export type { Road, Session } from "./road.ts";
 
 interface Work {
   readonly known: Known;
@@ -123,6 +102,7 @@ export const openSession = async ({
   const outpoints = new Map<string, OutpointState>();
   const ledger = openLedger();
   const book = openBook(settings);
+  const purse = openPurse();
   const refusedHolder = new Map<ChannelId, CommitmentNumber>();
   let nodeState: NodeState = freshNode;
   let allowlist: Allowlist = noAllowlist;
@@ -142,6 +122,7 @@ export const openSession = async ({
     else if (kind === "payment" && id !== undefined) payments.set(id, unpackPayment(bytes));
     else if (kind === "approval" && id !== undefined) approvals.set(id, unpackApproval(bytes));
     else if (kind === "outpoint" && id !== undefined) outpoints.set(id, unpackOutpoint(bytes));
+    else if (kind === "coin" && id !== undefined) purse.load(id, bytes);
     else if (!book.load(kind, id, bytes)) throw new Fault("store", `a record of an unknown kind: ${key}`);
   }
 
@@ -161,6 +142,9 @@ export const openSession = async ({
     id: ChannelId | undefined,
     rules?: Set<string>,
   ): Promise<Work> => {
+    // Only what has waited for its turn surveys.
+    if (step.survey !== undefined && book.chain.view !== undefined)
+      await purse.reach(keyring, { channels, node: nodeState, policy: settings.policy });
     const surveyed = step.survey?.(body, viewOf(id), effective);
     if (surveyed !== undefined)
       return { known: await ask(surveyed.needs), prepared: surveyed.built, outcomes: [] };
@@ -216,7 +200,8 @@ export const openSession = async ({
       channels.set(id, channel);
       writes.push(write(channelKey(node, id), packChannel(channel)));
     }
-    for (const [place, bytes] of book.apply(change)) writes.push(write(`${toHex(node)}/${place}`, bytes));
+    for (const [place, bytes] of [...book.apply(change), ...purse.apply(change)])
+      writes.push(write(`${toHex(node)}/${place}`, bytes));
     book.touch({ change, channels, ledger });
     return writes;
   };
@@ -232,6 +217,7 @@ export const openSession = async ({
       approvals,
       outpoints,
       allowlist,
+      purse,
       refusedHolder: id === undefined ? undefined : refusedHolder.get(id),
       outlook: outlookOf(common, effective),
     };
@@ -250,14 +236,28 @@ export const openSession = async ({
   const carryOut = async (
     decision: Decision<Name>,
     asked: Asked,
-    id: ChannelId | undefined,
+    request: AnyRequest,
     release: () => void,
   ): Promise<Outcome<Name>> => {
+    const id = channelIn(request.body);
+    const second = judgedTwice.has(request.name) ? keyring.second : undefined;
     const groupOf = (change: Change, detail?: string): Group => ({
       epoch: store.epoch,
       writes: apply(change, id),
       audit: journal.decided(detail === undefined ? asked : { ...asked, detail }),
     });
+    const twice = second === undefined ? undefined : twiceOf(decision);
+    if (second !== undefined && twice !== undefined) {
+      const isNew = request.name === "new" && decision.is === "kept";
+      const shown = askedOf(request, isNew ? decision.reply(await ask(decision.needs)) : undefined);
+      // Durable here before it is shown there.
+      const durable = commit(store, groupOf(twice.change), shown);
+      settled = durable;
+      release();
+      const outcome = twice.outcome(await second.judge(await durable));
+      if (outcome.is === "refusal") journal.refused(asked, outcome.refusal.rule);
+      return outcome;
+    }
     switch (decision.is) {
       case "refused":
         journal.refused(asked, decision.refusal.rule);
@@ -353,17 +353,12 @@ export const openSession = async ({
       return await carryOut(
         decision,
         { host, node, operation, channel: id ?? unknown, content: hash },
-        id,
+        { name, body } as AnyRequest,
         release,
       );
     } finally {
       release();
     }
-  };
-
-  const told = (error: unknown): Told => {
-    if (error instanceof Fault) return { code: error.code, sentence: error.message };
-    return { code: "internal", sentence: "the signer has a defect: see its log" };
   };
 
   return {
@@ -381,13 +376,14 @@ export const openSession = async ({
       } catch (error) {
         if (error instanceof Malformed)
           return { is: "malformed", malformed: { path: error.path, reason: error.reason } };
+        if (error instanceof KeysAway) return { is: "refusal", refusal: error.refusal };
         report(error);
-        broken ??= told(error);
+        broken ??= toldOf(error);
         return { is: "fault", fault: broken };
       }
     },
     fault: () => broken,
     channels: () => channels.size,
-    ends: () => endsIn({ channels, payments, ledger, chain: book.chain }),
+    ends: () => endsIn({ channels, payments, ledger, chain: book.chain, purse }),
   };
 };

@@ -19,6 +19,7 @@ import type {
   Txid,
 } from "../../protocol/units.ts";
 import type { ChainSettings, ChainState, Upload } from "./chain/book.ts";
+import type { Coin, Purse } from "./chain/coins.ts";
 import type { Onchain } from "./chain/onchain.ts";
 import type { ChainView } from "./chain/view.ts";
 import { Fault } from "./fault.ts";
@@ -96,6 +97,7 @@ export interface View {
   /** The holder commitment that was last brought with good signatures and refused by a rule, since the start. */
   readonly refusedHolder: CommitmentNumber | undefined;
   readonly chain: ChainState;
+  readonly purse: Purse;
   readonly outlook: Outlook;
   /** Seconds since 1970; never behind what the state has seen. */
   readonly now: number;
@@ -143,6 +145,7 @@ export interface Change {
   readonly chain?: ChainView;
   /** Undefined: nothing of the channel is followed any more. */
   readonly onchain?: ReadonlyMap<ChannelId, Onchain | undefined>;
+  readonly coins?: Changes<Coin>;
 }
 
 export type Decision<N extends Name> =

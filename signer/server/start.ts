@@ -1,6 +1,5 @@
 /** A signer from its directory: configuration, seed, store, sessions, and the address it answers at. */
 
-import { toHex } from "../../protocol/bytes.ts";
 import { isKnown } from "../../protocol/codec.ts";
 import { openCurve } from "../../protocol/curve/index.ts";
 import type { Outcome } from "../../protocol/outcome.ts";
@@ -13,13 +12,13 @@ import type { OwnSource } from "../chain/own.ts";
 import { systemClock } from "../clock.ts";
 import { type Config, chainSettingsOf, parseAddress, pathsOf, policyOf } from "../config.ts";
 import { faultText } from "../hardening.ts";
-import { readSeed, seedOf } from "../keys/seed.ts";
-import { softwareKeyring } from "../keys/software.ts";
 import type { Log } from "../log.ts";
 import { codeOf } from "../private-file.ts";
 import { SetupError } from "../setup-error.ts";
 import { curvePool } from "../threads/pool.ts";
 import { workersFor } from "../threads/workers.ts";
+import { openOwnDevice, withinDevice } from "./own-device.ts";
+import { openSealed } from "./own-seed.ts";
 import { openOwnSource } from "./own-source.ts";
 import { openOwnStore } from "./own-store.ts";
 import { openRuntime, type Runtime } from "./runtime.ts";
@@ -29,7 +28,8 @@ export interface StartOptions {
   readonly config: Config;
   /** Of the configuration: its paths are relative to it. */
   readonly file: string;
-  readonly passphrase: Secret;
+  /** Of the sealed seed; keys on a device have none here. */
+  readonly passphrase: Secret | undefined;
   readonly version: string;
   readonly log: Log;
 }
@@ -103,32 +103,19 @@ export const startSigner = async ({
   const curve = await openCurve(config.curve);
   const credentials = credentialsIn(paths.certificates, "server");
 
-  const { entropy, style } = await readSeed(paths.seed, passphrase);
-  const seed = seedOf(entropy);
-  entropy.wipe();
-  const keyring = softwareKeyring({
-    seed,
-    style,
-    network: config.network,
-    nodeIndex: config.node.index,
-    curve,
-    signBatch: (jobs) => pool.sign(jobs),
-  });
-  seed.wipe();
-  const node = toHex(keyring.node);
-  if (node !== config.node.id) {
-    keyring.close();
-    throw new SetupError(
-      "invalid",
-      `the seed leads to node ${node}, and ${file} names ${config.node.id}`,
-      "Seed and configuration belong to different signers: put the right pair together.",
-    );
-  }
-
   const report = (error: unknown): void =>
     log.write({ event: "fault", code: (error as Error)?.name ?? "fault", where: faultText(error) });
-  const store = await openOwnStore({ paths, file, log });
   const pool = curvePool({ curve, threads: workersFor(config.threads), report });
+  const sealed =
+    config.device === undefined
+      ? await openSealed({ config, file, seed: paths.seed, passphrase, curve, pool })
+      : undefined;
+  const store = await openOwnStore({ paths, file, log });
+  const device =
+    config.device === undefined ? undefined : await openOwnDevice({ config, file, store, log, report });
+  const keyring = sealed ?? device;
+  if (keyring === undefined) throw new Error("a configuration with neither a seed nor a device");
+  const node = config.node.id;
   let own: OwnSource | undefined;
   let served: Served | undefined;
   let administered: Served | undefined;
@@ -139,7 +126,8 @@ export const startSigner = async ({
       await Promise.all([own?.observer.close(), own?.source.close()]);
       await store.close();
     } else await runtime.close();
-    keyring.close();
+    sealed?.close();
+    await device?.close();
     await pool.close();
   };
   try {
@@ -148,7 +136,7 @@ export const startSigner = async ({
       settings: {
         network: config.network,
         tier: config.tier,
-        policy,
+        policy: device === undefined ? policy : withinDevice(policy),
         curve,
         software: `countersign ${version}`,
         ...(chain === undefined ? {} : { chain }),
@@ -159,6 +147,11 @@ export const startSigner = async ({
       verify: pool.verify,
       report,
       ...(own === undefined ? {} : { own }),
+    });
+    const { respond: decide } = runtime;
+    device?.onVerdict(async (id, verdict) => {
+      const body = { node: device.node, id, verdict, by: `device ${config.device?.name}` };
+      await decide({ name: "decideApproval", body }, "device");
     });
     const respond = logged(runtime, log);
     const answering = { credentials, respond, onFault: report };

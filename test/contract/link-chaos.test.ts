@@ -34,7 +34,7 @@ const ride = async (
 ) => {
   const rng = randomOf(seed);
   const { run, after } = world.clock;
-  const pair = world.pair();
+  const pair = await world.pair();
   const faults: Faults = { kinds, perMille: world.carrier.name === "hid" ? 2 : 60, count: 0 };
   const cut = (transport: typeof pair.host): typeof pair.host =>
     world.carrier.name === "hid" ? transport : inPieces(transport, rng);
@@ -115,7 +115,7 @@ describe.each(virtual)("%s", (name, { start }) => {
 
   test.runIf(!name.includes("hid"))("everything twice is no trouble", async () => {
     const world = start();
-    const pair = world.pair();
+    const pair = await world.pair();
     const twice = (transport: typeof pair.host): typeof pair.host => ({
       ...transport,
       send: async (bytes) => {

@@ -72,13 +72,13 @@ const begin = (world: World, pair: Pair, { signer = yes, device = yes, isOpen = 
 
 describe.each(Object.entries(worlds))("%s", (_, { start, isVirtual }) => {
   const virtually = test.runIf(isVirtual);
-  const opened = (): { world: World; pair: Pair } => {
+  const opened = async (): Promise<{ world: World; pair: Pair }> => {
     const world = start();
-    return { world, pair: world.pair() };
+    return { world, pair: await world.pair() };
   };
 
   test("both screens show the same six digits, both learn the other's key, and a session follows", async () => {
-    const { world, pair } = opened();
+    const { world, pair } = await opened();
     const { codes, stored, paired, faults } = begin(world, pair, {});
     const device = await world.clock.run(paired);
     expect(equal(device, deviceKeys.public)).toBe(true);
@@ -100,7 +100,7 @@ describe.each(Object.entries(worlds))("%s", (_, { start, isVirtual }) => {
     ["the device's", { device: no }],
     ["both", { signer: no, device: no }],
   ])("%s person says no: neither keeps a key", async (__, people) => {
-    const { world, pair } = opened();
+    const { world, pair } = await opened();
     const { stored, paired } = begin(world, pair, people);
     expect(await world.clock.run(caught(paired))).toMatchObject({ name: "LinkError", why: "different" });
     expect(stored).toEqual([]);
@@ -108,7 +108,7 @@ describe.each(Object.entries(worlds))("%s", (_, { start, isVirtual }) => {
   });
 
   test("a device that nobody opened for it refuses", async () => {
-    const { world, pair } = opened();
+    const { world, pair } = await opened();
     const { paired, codes } = begin(world, pair, { isOpen: false });
     expect(await world.clock.run(caught(paired))).toMatchObject({ why: "pairing" });
     expect(codes).toEqual({});
@@ -117,7 +117,7 @@ describe.each(Object.entries(worlds))("%s", (_, { start, isVirtual }) => {
 
   virtually("people may take their time on either side", async () => {
     for (const slow of ["signer", "device"] as const) {
-      const { world, pair } = opened();
+      const { world, pair } = await opened();
       const { paired } = begin(world, pair, {
         [slow]: (): Promise<boolean> =>
           new Promise<boolean>((resolve) => void world.clock.after(600_000, () => resolve(true))),
@@ -127,7 +127,7 @@ describe.each(Object.entries(worlds))("%s", (_, { start, isVirtual }) => {
   });
 
   test("unplugged while people compare: nothing is stored, even if somebody says yes afterwards", async () => {
-    const { world, pair } = opened();
+    const { world, pair } = await opened();
     const asked = Promise.withResolvers<AbortSignal>();
     const answer = Promise.withResolvers<boolean>();
     const { paired, stored } = begin(world, pair, {
@@ -150,7 +150,7 @@ describe.each(Object.entries(worlds))("%s", (_, { start, isVirtual }) => {
   });
 
   virtually("a lost frame ends it with a sentence; another try succeeds", async () => {
-    const { world, pair } = opened();
+    const { world, pair } = await opened();
     let dropped = 0;
     const host = {
       ...pair.host,
@@ -233,7 +233,7 @@ describe("one in the middle", () => {
     expect(isCommitted(commitment, filled(9), filled(2))).toBe(false);
     // A signer that would wait for the device's nonce, and then look for its own: its random bytes change in between.
     const world = (worlds["memory, bulk"] as (typeof worlds)[string]).start();
-    const pair = world.pair();
+    const pair = await world.pair();
     let shown = 0;
     const faults: unknown[] = [];
     answerLink({

@@ -32,9 +32,9 @@ test.each(["pairing", "session"])("%s: every frame and piece is in its one form"
 });
 
 /** What two real ends say over a cable, with the keys and the chance of the transcripts. */
-const overheard = () => {
+const overheard = async () => {
   const world = (worlds["memory, bulk"] as (typeof worlds)[string]).start();
-  const pair = world.pair();
+  const pair = await world.pair();
   const heard: string[] = [];
   const tapped = (transport: typeof pair.host): typeof pair.host => ({
     ...transport,
@@ -68,7 +68,7 @@ const overheard = () => {
 
 describe("two ends over a cable say the same", () => {
   test("when they are paired", async () => {
-    const { world, signer, heard } = overheard();
+    const { world, signer, heard } = await overheard();
     let shown = "";
     const device = await world.clock.run(
       pairLink({
@@ -85,7 +85,7 @@ describe("two ends over a cable say the same", () => {
   });
 
   test("in a session", async () => {
-    const { world, signer, heard } = overheard();
+    const { world, signer, heard } = await overheard();
     const link = openLink({ ...signer, device: deviceKeys.public });
     await world.clock.run(link.ask(Uint8Array.of(0xc0, 0xde)));
     await world.clock.run(link.ask(longRequest));

@@ -18,6 +18,7 @@ import {
 } from "../../protocol/link.ts";
 import { Secret } from "../../protocol/secret.ts";
 import { type Random, random } from "../fuzz/random.ts";
+import { hasSocat, socketPair, terminalPair } from "./link.cables.ts";
 
 export const filled = (n: number, length = 32): Uint8Array => new Uint8Array(length).fill(n);
 export const keysOf = (n: number) => keyPair(new Secret(filled(n)));
@@ -210,7 +211,7 @@ export interface World {
   readonly carrier: Carrier;
   readonly clock: Clock;
   readonly times: LinkTimes;
-  pair(): Pair;
+  pair(): Pair | Promise<Pair>;
 }
 
 /** Add a link: how two ends of it come about. `pair` is called for each test. */
@@ -235,6 +236,21 @@ export const worlds: Readonly<Record<string, { readonly isVirtual: boolean; star
     isVirtual: false,
     start: () => ({ carrier: carriers.serial, clock: realClock, times: patientTimes, pair: streamPair }),
   },
+  "unix socket": {
+    isVirtual: false,
+    start: () => ({ carrier: carriers.bulk, clock: realClock, times: patientTimes, pair: socketPair }),
+  },
+  ...(hasSocat && {
+    "serial line on a pseudo-terminal": {
+      isVirtual: false,
+      start: () => ({
+        carrier: carriers.serial,
+        clock: realClock,
+        times: patientTimes,
+        pair: () => terminalPair(),
+      }),
+    },
+  }),
 };
 
 export const faultKinds = ["drop", "delay", "repeat", "reorder", "corrupt", "truncate"] as const;

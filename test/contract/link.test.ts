@@ -38,14 +38,14 @@ const caught = (promise: Promise<unknown>): Promise<unknown> =>
 
 describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
   let pairs: Pair[] = [];
-  const opened = (): { world: World; pair: Pair } => {
+  const opened = async (): Promise<{ world: World; pair: Pair }> => {
     const world = start();
-    const pair = world.pair();
+    const pair = await world.pair();
     pairs.push(pair);
     return { world, pair };
   };
-  const open = (options?: Options) => {
-    const { world, pair } = opened();
+  const open = async (options?: Options) => {
+    const { world, pair } = await opened();
     return { world, pair, run: world.clock.run, ...linked(world, pair, options) };
   };
   afterEach(() => {
@@ -56,7 +56,7 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
 
   describe("transport", () => {
     test("bytes arrive in order, both ways, and never within the call that sends or listens", async () => {
-      const { world, pair } = opened();
+      const { world, pair } = await opened();
       const size = world.carrier.name === "hid" ? 64 : 50;
       for (const [from, to] of [
         [pair.host, pair.device],
@@ -85,7 +85,7 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
     });
 
     test("closed by one side: both are told, nothing can be sent, and closing twice is no harm", async () => {
-      const { world, pair } = opened();
+      const { world, pair } = await opened();
       pair.host.receive(() => {});
       pair.device.receive(() => {});
       await world.clock.run(pair.host.close());
@@ -97,7 +97,7 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
     });
 
     test("unplugged: both are told", async () => {
-      const { world, pair } = opened();
+      const { world, pair } = await opened();
       pair.host.receive(() => {});
       pair.device.receive(() => {});
       pair.unplug();
@@ -109,7 +109,7 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
   });
 
   test("messages of every length there and back", async () => {
-    const { link, run, troubles } = open({
+    const { link, run, troubles } = await open({
       answer: async (request) => sha(request).subarray(0, request.length % 33),
     });
     for (const length of [0, 1, 4064, 4065, 4066, 8130, maxFrame * 3, 100_000]) {
@@ -120,7 +120,7 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
   });
 
   test("the longest message passes whole, one byte more is told to the caller alone", async () => {
-    const { link, run, troubles } = open();
+    const { link, run, troubles } = await open();
     const longest = filled(9, usualMessage);
     expect(equal(await run(link.ask(longest)), longest)).toBe(true);
     expect(await run(caught(link.ask(filled(9, usualMessage + 1))))).toMatchObject({ why: "long" });
@@ -129,7 +129,7 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
   });
 
   test("an answer that is too long ends its own request alone", async () => {
-    const { link, run } = open({
+    const { link, run } = await open({
       answer: async (request) => (request.length === 1 ? filled(1, 2_000) : request),
       signer: { maxMessage: 1_999 },
     });
@@ -138,7 +138,7 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
   });
 
   test("operations travel in their packed form", async () => {
-    const { link, run } = open({
+    const { link, run } = await open({
       answer: async (request) => {
         const { name } = unpackRequest(request);
         const outcome = replyOf(name);
@@ -156,7 +156,7 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
     const began: number[] = [];
     let busy = 0;
     let most = 0;
-    const { world, link, run } = open({
+    const { world, link, run } = await open({
       inFlight: 3,
       answer: async (request) => {
         began.push(request[0] as number);
@@ -184,7 +184,7 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
   });
 
   test("what throws in the device is told without its words", async () => {
-    const { link, run, faults } = open({
+    const { link, run, faults } = await open({
       answer: async (request) => {
         if (request.length === 0) throw new Error("the seed is abandon abandon");
         return request;
@@ -199,7 +199,7 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
 
   test("who gives up frees its place; the device is told", async () => {
     const about: Request[] = [];
-    const { link, run } = open({
+    const { link, run } = await open({
       inFlight: 1,
       answer: async (request, one) => {
         about.push(one);
@@ -220,7 +220,7 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
 
   test("unplugged in the middle: what waits ends, the device stops, nothing more can be asked", async () => {
     const begun = Promise.withResolvers<Request>();
-    const { link, pair, run } = open({
+    const { link, pair, run } = await open({
       answer: async (_, about) => {
         begun.resolve(about);
         return new Promise(() => {});
@@ -238,7 +238,7 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
 
   test("closed by the signer: the same, and the device stops", async () => {
     const begun = Promise.withResolvers<Request>();
-    const { link, pair, run } = open({
+    const { link, pair, run } = await open({
       answer: async (_, about) => {
         begun.resolve(about);
         return new Promise(() => {});
@@ -253,14 +253,14 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
   });
 
   test("a signer that the device does not know is told so", async () => {
-    const { link, run } = open({ signer: { identity: keysOf(9) } });
+    const { link, run } = await open({ signer: { identity: keysOf(9) } });
     expect(await run(caught(link.ask(utf8("one"))))).toMatchObject({ why: "unpaired" });
     expect(await run(link.closed)).toMatchObject({ why: "unpaired" });
   });
 
   virtually("another device than the one that was paired answers nothing", async () => {
     let asked = 0;
-    const { link, run, troubles } = open({
+    const { link, run, troubles } = await open({
       identity: keysOf(9),
       answer: async (request) => {
         asked++;
@@ -275,7 +275,7 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
   virtually(
     "a device that says nothing: each request ends in its time, and the link goes on trying",
     async () => {
-      const { world, pair } = opened();
+      const { world, pair } = await opened();
       const link: Link = openLink({
         transport: pair.host,
         carrier: world.carrier,
@@ -299,7 +299,7 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
     "a person may take ten minutes: keepalives hold the request, and say what it waits for",
     async () => {
       const said = new Set<string>();
-      const { world, link, run, troubles } = open({
+      const { world, link, run, troubles } = await open({
         answer: async (request, about) => {
           about.waitsForPerson(true);
           await new Promise<void>((resolve) => void world.clock.after(600_000, resolve));
@@ -317,7 +317,7 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
   );
 
   virtually("a transport that takes no bytes and does not say so is given up", async () => {
-    const { world, pair } = opened();
+    const { world, pair } = await opened();
     const { link } = linked(world, {
       ...pair,
       host: { ...pair.host, send: () => new Promise<void>(() => {}) },
@@ -329,7 +329,7 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
   virtually(
     "a device that lost power, and a signer's process that died: what was asked is asked again, of a new session",
     async () => {
-      const { world, pair } = opened();
+      const { world, pair } = await opened();
       const { run } = world.clock;
       const [host, device] = [severable(pair.host), severable(pair.device)];
       const begun = Promise.withResolvers<void>();
@@ -366,7 +366,7 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
   );
 
   test("an init from elsewhere, noise and recorded frames change nothing for the session in use", async () => {
-    const { world, pair } = opened();
+    const { world, pair } = await opened();
     const { run } = world.clock;
     const recorded: Uint8Array[] = [];
     const host = {
@@ -407,7 +407,7 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
   });
 
   test("another process of the same signer takes over; what the first one asked is stopped", async () => {
-    const { world, pair } = opened();
+    const { world, pair } = await opened();
     const { run } = world.clock;
     const host = severable(pair.host);
     const begun = Promise.withResolvers<Request>();

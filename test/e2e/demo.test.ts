@@ -19,22 +19,33 @@ interface Line {
   readonly [fact: string]: unknown;
 }
 
-test("the demo: each step checked, a line for each, and a summary", async () => {
-  const demo = spawn(process.execPath, [main, "demo", "--json"], { env, stdio: ["ignore", "pipe", "pipe"] });
-  const [out, err, [code]] = await Promise.all([text(demo.stdout), text(demo.stderr), once(demo, "exit")]);
-  const lines = out
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line) as Line);
-  const steps = lines.filter(({ event }) => event === "step");
-  expect({ code, err, failed: steps.filter(({ ok }) => !ok) }).toEqual({ code: 0, err: "", failed: [] });
-  const rules = steps.flatMap(({ title }) => /^refused by ([a-z-]+)/.exec(title ?? "")?.[1] ?? []);
-  expect(rules).toEqual(["routing-deltas-only-htlc", "commitment-htlc-offered-hash-matches"]);
-  expect(lines.at(-1)).toEqual({
-    ok: true,
-    payments: 9,
-    refusals: 3,
-    crashes: 1,
-    seconds: expect.any(Number),
-  });
-}, 120_000);
+test.each([
+  { keys: "in the signer", options: [], payments: 9, crashes: 1 },
+  { keys: "on a device", options: ["--device"], payments: 10, crashes: 2 },
+])(
+  "the demo, keys $keys: each step checked, a line for each, and a summary",
+  async (about) => {
+    const { options, payments, crashes } = about;
+    const demo = spawn(process.execPath, [main, "demo", "--json", ...options], {
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const [out, err, [code]] = await Promise.all([text(demo.stdout), text(demo.stderr), once(demo, "exit")]);
+    const lines = out
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Line);
+    const steps = lines.filter(({ event }) => event === "step");
+    expect({ code, err, failed: steps.filter(({ ok }) => !ok) }).toEqual({ code: 0, err: "", failed: [] });
+    const rules = steps.flatMap(({ title }) => /^refused by ([a-z-]+)/.exec(title ?? "")?.[1] ?? []);
+    expect(rules).toEqual(["routing-deltas-only-htlc", "commitment-htlc-offered-hash-matches"]);
+    expect(lines.at(-1)).toEqual({
+      ok: true,
+      payments,
+      refusals: 3,
+      crashes,
+      seconds: expect.any(Number),
+    });
+  },
+  120_000,
+);

@@ -4,6 +4,7 @@ import { sha256 } from "../../protocol/hash.ts";
 import type { Shape } from "../../protocol/codec.ts";
 import * as f from "../../protocol/operations/fields.ts";
 import { commitmentNumber, height } from "../../protocol/units.ts";
+import type { Coin } from "../../signer/core/chain/coins.ts";
 import { connectBlocks } from "../../signer/core/chain/connect.ts";
 import type { Closer, Onchain, Output, Role, Way } from "../../signer/core/chain/onchain.ts";
 import { startAt } from "../../signer/core/chain/start.ts";
@@ -63,4 +64,20 @@ export const onchainStates: Readonly<Record<string, Onchain>> = {
     output({ is: "unlisted" }),
   ]),
   unknown: closed({ is: "unknown", number: commitmentNumber(9n) }, []),
+};
+
+const coin: Coin = {
+  outpoint: of(f.outpoint),
+  value: of(f.sat),
+  place: { account: 1, branch: 2, index: 3 },
+  height: height(104),
+  spent: "unknown",
+  pays: [],
+  since: height(105),
+};
+
+export const coinStates: Readonly<Record<string, Coin>> = {
+  there: coin,
+  promised: { ...coin, pays: [of(f.outpoint), of(f.outpoint)] },
+  spent: { ...coin, spent: height(106) },
 };

@@ -3,7 +3,8 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { toHex } from "../../protocol/bytes.ts";
 import { packOnchain, packView } from "../../signer/core/chain/records.ts";
-import { onchainStates, viewStates } from "./chain.ts";
+import { packCoin } from "../../signer/core/chain/coins.ts";
+import { coinStates, onchainStates, viewStates } from "./chain.ts";
 import { readable } from "./example.ts";
 
 interface Frozen {
@@ -13,7 +14,7 @@ interface Frozen {
 type Named = Readonly<Record<string, Frozen>>;
 
 const file = new URL("./chain-v1.json", import.meta.url);
-const before: Partial<Record<"views" | "onchain", Named>> = existsSync(file)
+const before: Partial<Record<"views" | "onchain" | "coins", Named>> = existsSync(file)
   ? JSON.parse(readFileSync(file, "utf8"))
   : {};
 
@@ -28,5 +29,6 @@ const frozenOf = <T>(states: Readonly<Record<string, T>>, pack: (state: T) => Ui
 const after = {
   views: frozenOf(viewStates, packView, before.views),
   onchain: frozenOf(onchainStates, packOnchain, before.onchain),
+  coins: frozenOf(coinStates, packCoin, before.coins),
 };
 writeFileSync(file, `${JSON.stringify(after, null, 1)}\n`);

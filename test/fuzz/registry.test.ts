@@ -15,6 +15,7 @@ const exempt: Readonly<Record<string, string>> = {
   "host/bundle.ts readBundle": "reads files that init wrote and a person copied",
   "signer/audit/read.ts readAudit": "opens a database; its records are audit-record",
   "signer/config.ts readConfig": "reads a file and calls parseConfig",
+  "signer/device/pairing.ts readPaired": "reads a file and calls parsePaired",
   "signer/private-file.ts readPrivate": "reads a file, decodes nothing",
   "signer/keys/sealed.ts readSealed": "an age file: scrypt takes a second for each",
   "signer/keys/seed.ts readSeed": "an age file: scrypt takes a second for each",

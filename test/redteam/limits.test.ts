@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { unknown } from "../../protocol/codec.ts";
 import { type Msat, msat } from "../../protocol/units.ts";
 import { unpackNode } from "../../signer/core/node-records.ts";
-import { nodeKey } from "../../signer/core/session.ts";
+import { nodeKey } from "../../signer/core/places.ts";
 import { spent } from "../../signer/core/velocity.ts";
 import { htlcOf, preimageOf } from "../scripted/channel.ts";
 import {

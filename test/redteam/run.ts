@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { TestCase, TestModule } from "vitest/node";
 import { startVitest } from "vitest/node";
+import type {} from "../scripted/on-devices.ts";
 import { type Family, families, filesOf } from "./families.ts";
 import type { Ran } from "./report.ts";
 import type {} from "./tally.setup.ts";
@@ -17,7 +18,8 @@ const pathOf = (test: TestCase): readonly string[] => {
 const ranIn = (module: TestModule): readonly Ran[] => {
   const file = basename(module.moduleId, ".test.ts");
   const nothing = { attempts: 0, refused: 0, honest: 0 };
-  const tests = [...module.children.allTests()].map((test) => ({
+  const own = [...module.children.allTests()].filter((test) => test.meta().elsewhere === undefined);
+  const tests = own.map((test) => ({
     ...{ file, path: pathOf(test), passed: test.result().state === "passed" },
     ...(test.meta().tally ?? nothing),
   }));
@@ -42,6 +44,7 @@ export const runTests = async (chosen: readonly Family[]): Promise<readonly Ran[
   const files = filesOf(chosen).filter((file) => existsSync(pathTo(file)));
   if (files.length === 0) return [];
   const include = all ? ["test/redteam/**/*.test.ts"] : files.map((file) => `test/redteam/${file}.test.ts`);
+  process.env["COUNTERSIGN_REDTEAM"] = "whole";
   const vitest = await startVitest(
     [],
     {

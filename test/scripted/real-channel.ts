@@ -20,6 +20,7 @@ import {
   type Outpoint,
   type Point,
   type Preimage,
+  type Script,
   sat,
   toSat,
 } from "../../protocol/units.ts";
@@ -62,6 +63,28 @@ const coinOf = (chain: EmbeddedChain): { readonly outpoint: Outpoint; readonly v
 };
 
 const sequence = 0xffff_fffd;
+
+/** Somebody pays these amounts to a script, each in an output of its own; it waits in the pool. */
+export const payTo = (
+  chain: EmbeddedChain,
+  script: Script,
+  ...values: readonly bigint[]
+): readonly Outpoint[] => {
+  const { outpoint, value } = coinOf(chain);
+  const sum = values.reduce((all, one) => all + one, 0n);
+  const tx: Tx = {
+    version: 2,
+    inputs: [{ outpoint, sequence }],
+    outputs: [
+      ...values.map((one) => ({ value: sat(one), script })),
+      { value: sat(value - sum - 10_000n), script: anyones },
+    ],
+    locktime: 0,
+  };
+  must(chain, encodeWitnessTx(tx, [anyonesWitness]));
+  const txid = txidOf(tx);
+  return values.map((_, index) => ({ txid, index }));
+};
 
 const must = (chain: EmbeddedChain, raw: Uint8Array): void => {
   const result = chain.publish([raw]);

@@ -55,9 +55,9 @@ export interface RigOptions {
 export const plainTime = 1_700_000_000;
 
 /** Far above what a test offers, and within the limits of a regtest. */
-const plenty = msat(100_000_000_000n);
+export const plenty = msat(100_000_000_000n);
 
-const offeredIn = ({ name, body }: AnyRequest): ReadonlyMap<string, PaymentHash> => {
+export const offeredIn = ({ name, body }: AnyRequest): ReadonlyMap<string, PaymentHash> => {
   if (name !== "signCounterpartyCommitment" && name !== "validateHolderCommitment") return new Map();
   const all = isKnown(body.trimmed) ? [...body.htlcs, ...body.trimmed] : body.htlcs;
   return new Map(
@@ -65,7 +65,16 @@ const offeredIn = ({ name, body }: AnyRequest): ReadonlyMap<string, PaymentHash>
   );
 };
 
-export const rig = async ({
+export type MakeRig = (options?: RigOptions) => Promise<Rig>;
+let made: MakeRig | undefined;
+/** From now on, in this process: tests of the core run against whatever has its rules. */
+export const rigsAre = (make: MakeRig): void => {
+  made = make;
+};
+
+export const rig: MakeRig = (options) => (made ?? plainRig)(options);
+
+const plainRig = async ({
   disk = memoryDisk(),
   policy = {},
   tier = "full",
@@ -136,7 +145,7 @@ export const rig = async ({
       throw new Error(`${name} was not refused but ${result.is} ${faults.map(String).join()}`);
     },
     restart: (changes = policy) =>
-      rig({
+      plainRig({
         disk,
         policy: changes,
         tier,

@@ -52,7 +52,14 @@ const ends = (
     [sister, open],
   ]),
   payments: ReadonlyMap<string, Payment> = new Map(),
-) => endsIn({ channels, payments, ledger, chain: { view, onchain, upload: undefined } });
+) =>
+  endsIn({
+    channels,
+    payments,
+    ledger,
+    chain: { view, onchain, upload: undefined },
+    purse: { coins: new Map() },
+  });
 
 /** From which height on it is ours, and from which another's. */
 const times = (by: By, role: Role, at = 20): Maybe<readonly (number | undefined)[]> => {
@@ -132,8 +139,16 @@ describe("of the channels", () => {
 
   test("nothing is listed where no chain is followed", () => {
     const chain = { view: undefined, onchain: new Map([[id, known]]), upload: undefined };
-    expect(endsIn({ channels: new Map([[id, open]]), payments: shown, ledger, chain })).toEqual({
-      ...{ height: undefined, channels: [] },
+    expect(
+      endsIn({
+        channels: new Map([[id, open]]),
+        payments: shown,
+        ledger,
+        chain,
+        purse: { coins: new Map() },
+      }),
+    ).toEqual({
+      ...{ height: undefined, channels: [], stirred: 0 },
     });
   });
 });

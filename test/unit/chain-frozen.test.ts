@@ -2,14 +2,15 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { fromHex, toHex } from "../../protocol/bytes.ts";
 import { Malformed } from "../../protocol/malformed.ts";
+import { packCoin, unpackCoin } from "../../signer/core/chain/coins.ts";
 import { packOnchain, packView, unpackOnchain, unpackView } from "../../signer/core/chain/records.ts";
-import { onchainStates, viewStates } from "../frozen/chain.ts";
+import { coinStates, onchainStates, viewStates } from "../frozen/chain.ts";
 import { readable } from "../frozen/example.ts";
 
 type Named = Readonly<Record<string, { readonly state: unknown; readonly bytes: string }>>;
 const frozen = JSON.parse(
   readFileSync(new URL("../frozen/chain-v1.json", import.meta.url), "utf8"),
-) as Readonly<Record<"views" | "onchain", Named>>;
+) as Readonly<Record<"views" | "onchain" | "coins", Named>>;
 
 /** As JSON has it: what is undefined is left out. */
 const asJson = (value: unknown): unknown => JSON.parse(JSON.stringify(readable(value)));
@@ -17,6 +18,7 @@ const asJson = (value: unknown): unknown => JSON.parse(JSON.stringify(readable(v
 const kinds = [
   ["views", viewStates, packView, unpackView],
   ["onchain", onchainStates, packOnchain, unpackOnchain],
+  ["coins", coinStates, packCoin, unpackCoin],
 ] as const;
 
 describe.each(kinds)("records of the %s", (kind, states, pack, unpack) => {

@@ -172,6 +172,7 @@ test("a defect of the signer is no fault of the block that it was found by", () 
     now: 4_000_000_000,
     channels: new Map(),
     chain: { view: startAt("signet"), onchain: new Map() },
+    purse: { coins: new Map(), scripts: new Map() },
   };
   const asked = (verify: () => boolean) =>
     chainConnect.survey?.(

@@ -1,8 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { type Booted, boot } from "../../firmware-sim/boot.ts";
-import { type Device, forCore, forDevice, pairingOpen, type Served } from "../../firmware-sim/device.ts";
+import { type Device, pairingOpen, type Served } from "../../firmware-sim/device.ts";
 import { blockLength, type FlashSim, PowerCut } from "../../firmware-sim/flash.ts";
-import type { Pages } from "../../firmware-sim/pages.ts";
 import { type Button, pagesOf, render, type Screen } from "../../firmware-sim/screen.ts";
 import { mostAttempts, wordsOf } from "../../firmware-sim/vault.ts";
 import { concat, toHex } from "../../protocol/bytes.ts";
@@ -11,6 +10,8 @@ import {
   type DeviceRequest,
   decodeDeviceAnswer,
   encodeDeviceRequest,
+  forCore,
+  forDevice,
 } from "../../protocol/device/requests.ts";
 import { Secret } from "../../protocol/secret.ts";
 import { random } from "../fuzz/random.ts";
@@ -79,7 +80,6 @@ interface World {
   readonly seeds: string[];
   readonly faults: unknown[];
   tick: number;
-  pages: Pages | undefined;
   served: number;
   onScreen: (screen: Screen) => void;
 }
@@ -100,7 +100,6 @@ const newWorld = (): World => ({
   seeds: [],
   faults: [],
   tick: 0,
-  pages: undefined,
   served: 0,
   onScreen: () => {},
 });
@@ -115,9 +114,8 @@ const start = (world: World): Booted => {
     int: chance.int,
     tick: () => world.tick,
     onFault: (error) => world.faults.push(error),
-    serve: async ({ seed, pages, consent }): Promise<Served> => {
+    serve: async ({ seed, consent }): Promise<Served> => {
       world.seeds.push(seed.use(toHex));
-      world.pages = pages;
       world.served++;
       return {
         // Asks for consent where a request begins with 9.
@@ -273,7 +271,6 @@ describe("a device", () => {
     expect(await device.answer(Uint8Array.of(forCore, 9), about)).toEqual(Uint8Array.of(forCore, 0));
     device.press("both", screenOf());
     expect(await waits).toEqual(Uint8Array.of(forCore, 0));
-    expect(world.pages?.root()).toEqual((await infoOf(device)).root);
     await ask(device, { is: "lock" });
     expect(world.served).toBe(0);
     expect((await device.answer(request, about))[0]).toBe(forDevice);

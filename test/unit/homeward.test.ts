@@ -10,14 +10,14 @@ import { defaultPolicy } from "../../signer/core/policy.ts";
 import { claimsOf } from "../../signer/core/spend/channel.ts";
 import {
   bringHome,
-  type Coin,
   type Home,
   numbersOf,
+  type Owed,
   pointsIn,
   timeOf,
   toldHome,
 } from "../../signer/core/spend/homeward.ts";
-import { coinsOfTheirs } from "../../signer/core/spend/theirs.ts";
+import { owedByTheirs } from "../../signer/core/spend/theirs.ts";
 import { freshNode, type Live } from "../../signer/core/state.ts";
 import { type Settings, unwatched, type View } from "../../signer/core/step.ts";
 import { add, htlcOf, fundingOf as labelled, preimageOf, start } from "../scripted/channel.ts";
@@ -86,7 +86,7 @@ describe("what is brought home", () => {
   const point = (number: typeof live.holder.revealed): Point => alice.point(number);
 
   const bring = (values: readonly bigint[], rate = 1_000) => {
-    const coins = values.map((value, i): Coin => {
+    const coins = values.map((value, i): Owed => {
       const outpoint = labelled(`coin ${i}`);
       return {
         ...{ what: "our balance", claim: { kind: "toRemote" }, outpoint, value: sat(value) },
@@ -166,7 +166,7 @@ describe("in a commitment of the counterparty's", () => {
     ...{ outpoint, value: sat(50_000n), role, height: height(12), spent },
   });
   const coins = (content: Uint8Array | "unknown", ...outputs: readonly Output[]) =>
-    coinsOfTheirs(
+    owedByTheirs(
       {
         ...{ txid: outpoint.txid, height: height(12), delayed: closingScript, outputs },
         closer: { is: "counterparty", number: n(4n), content },
@@ -177,7 +177,7 @@ describe("in a commitment of the counterparty's", () => {
   const htlc = (one: typeof offered): Output => output({ is: "htlc", htlc: one });
 
   test("our HTLCs are claimed at the point of that commitment", () => {
-    const { coins: found, left } = coins(
+    const { owed: found, left } = coins(
       variant.hash,
       htlc(offered),
       htlc(received),
@@ -206,14 +206,14 @@ describe("in a commitment of the counterparty's", () => {
     const spent = { txid: outpoint.txid, height: height(13), way };
     const unpaid = htlcOf("counterparty", 7_000_000n, "unpaid", 610);
     const all = coins(variant.hash, output({ is: "remote" }, spent), output({ is: "delayed" }), htlc(unpaid));
-    expect(all.coins).toEqual([]);
+    expect(all.owed).toEqual([]);
     expect(all.left).toEqual([expect.stringMatching(/^HTLC of 7000 sat .*no preimage of it is known$/)]);
   });
 
   test("an HTLC is claimed only where its commitment is known", () => {
     for (const content of ["unknown", new Uint8Array(32)] as const) {
       const found = coins(content, htlc(offered), output({ is: "remote" }));
-      expect(found.coins.map(({ what }) => what)).toEqual(["our balance"]);
+      expect(found.owed.map(({ what }) => what)).toEqual(["our balance"]);
     }
   });
 });

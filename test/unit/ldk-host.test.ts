@@ -5,11 +5,11 @@ import { ConfirmationTarget } from "lightningdevkit";
 import { beforeAll, describe, expect, test } from "vitest";
 import { openChain } from "../../chain/embedded/chain.ts";
 import { SourceError } from "../../chain/source.ts";
-import { addressOf } from "../../host/ldk/address.ts";
 import { chainOver, serveChain } from "../../host/ldk/chain-port.ts";
 import { clamp, openFees } from "../../host/ldk/fees.ts";
 import { loadLdk } from "../../host/ldk/library.ts";
 import { openStream } from "../../host/ldk/stream.ts";
+import { addressOf } from "../../protocol/bitcoin/address.ts";
 import { fromHex } from "../../protocol/bytes.ts";
 import { type Feerate, feerate, height } from "../../protocol/units.ts";
 

@@ -297,7 +297,7 @@ test("a close that a reorganisation takes back at the wrong moment makes no exit
     ask: asking(session),
     // As it was a moment ago: the session knows by now that the block is gone.
     ends: () => ({
-      ...{ height: chain.tip().height, preimages: [] },
+      ...{ height: chain.tip().height, preimages: [], stirred: 0 },
       channels: (["counterparty", "holder", "unknown"] as const).map((is) => ({
         ...{ channel: channel.channel, is, txid: outpoint.txid },
         open: [{ outpoint, since: chain.tip().height, until: undefined }],

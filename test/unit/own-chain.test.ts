@@ -203,8 +203,10 @@ describe.each(types)("a channel that has ended, %s", (type) => {
     await mined(on);
     const { txid } = commitment;
     const home = decodeTx(commitment.tx).tx.outputs.filter((_, index) => isTaken(on, { txid, index }));
-    // With anchors an HTLC transaction pays no fee, and nobody relays it.
+    // With anchors an HTLC transaction pays no fee, and here is no coin that would: see own-coins.test.ts.
     expect(home.length).toBe(type === "anchors" ? 1 : 2);
-    expect(on.lines.some(({ event }) => event === "publish-refused")).toBe(type === "anchors");
+    const left = on.lines.flatMap((line) => (line.event === "claim-left" ? [line.reason] : []));
+    expect(left.some((one) => one.includes("no coin pays its fee"))).toBe(type === "anchors");
+    expect(on.lines.filter(({ event }) => event === "publish-refused")).toEqual([]);
   });
 });

@@ -122,6 +122,7 @@ export const viewOf = (channels: readonly ChannelState[], changes: Partial<View>
     ledger,
     refusedHolder: undefined,
     chain: { view: undefined, onchain: new Map(), upload: undefined },
+    purse: { coins: new Map(), scripts: new Map() },
     outlook: unwatched,
     now,
     ...changes,

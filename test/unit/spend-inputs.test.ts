@@ -54,6 +54,7 @@ const scriptOf = (claim: ChannelClaim): Script => claims.plan(claim).output;
 
 const contextOf = (changes: Partial<InputContext> = {}): InputContext => ({
   ...{ curve, outlook: unwatched, point: (_, number) => pointOf(number), wallet: () => undefined },
+  coin: () => undefined,
   claims: (of) => (of === id ? claims : undefined),
   ...changes,
 });

@@ -93,8 +93,10 @@ const solved = (
 
 /** The next blocks of a batch may spend what this one made of a watched output. */
 const descendants = ({ found }: Shown): readonly Outpoint[] =>
-  found.flatMap(({ txid, raw, spends }) =>
-    spends.length === 0 ? [] : outputsIn(raw, rangeOfTx(raw)).map((_, index) => ({ txid, index })),
+  found.flatMap(({ txid, raw, spends, creations }) =>
+    spends.length === 0
+      ? creations.map(({ outpoint }) => outpoint)
+      : outputsIn(raw, rangeOfTx(raw)).map((_, index) => ({ txid, index })),
   );
 
 /** Of one call: blocks are appended in place, because the first batches have thousands. */

@@ -1,5 +1,6 @@
 /** Channels whose end the chain has, and what of each somebody has still to take for us. */
 
+import { isKnown } from "../../../protocol/codec.ts";
 import { type ChannelId, type Height, height, type Outpoint } from "../../../protocol/units.ts";
 import { type PreimageOf, preimagesIn } from "../payments/preimages.ts";
 import type { Live } from "../state.ts";
@@ -28,6 +29,8 @@ export interface Ends {
   /** Undefined: no chain is followed, and nothing is known. */
   readonly height: Height | undefined;
   readonly channels: readonly Ended[];
+  /** The height at which a coin of ours came or went last: what could not be paid for may be paid for since. */
+  readonly stirred: number;
 }
 
 const later = (from: Height, blocks: number): Height => height(from + blocks);
@@ -77,12 +80,21 @@ const endedOf = (
 };
 
 /** Empty where no chain is followed: what was known of one may be long past. */
-export const endsIn = (sight: Pick<View, "channels" | "payments" | "ledger" | "chain">): Ends => {
-  const { channels, chain } = sight;
-  if (chain.view === undefined) return { height: undefined, channels: [] };
+export const endsIn = (
+  sight: Pick<View, "channels" | "payments" | "ledger" | "chain"> & {
+    readonly purse: Pick<View["purse"], "coins">;
+  },
+): Ends => {
+  const { channels, chain, purse } = sight;
+  const stirred = Math.max(
+    0,
+    ...[...purse.coins.values()].map(({ height, spent }) => (isKnown(spent) ? spent : height)),
+  );
+  if (chain.view === undefined) return { height: undefined, channels: [], stirred };
   const preimageOf = preimagesIn(sight);
   return {
     height: heightOf(chain.view),
+    stirred,
     channels: [...chain.onchain].flatMap(([id, { close }]) =>
       endedOf(id, close, { live: liveOf(channels.get(id)), preimageOf }),
     ),

@@ -4,7 +4,7 @@
  */
 
 import { toHex } from "../../../protocol/bytes.ts";
-import { isKnown } from "../../../protocol/codec.ts";
+import { isKnown, unknown } from "../../../protocol/codec.ts";
 import type { ChannelId } from "../../../protocol/units.ts";
 import { max, min } from "../balance.ts";
 import type { Policy } from "../policy.ts";
@@ -17,6 +17,7 @@ import {
   type Variant,
 } from "../state.ts";
 import type { Change, View } from "../step.ts";
+import { oldestOf } from "../sweeping.ts";
 import { charge, giveBack, offset } from "../velocity.ts";
 import { covers } from "./cover.ts";
 import { speaksOf } from "./flow.ts";
@@ -144,14 +145,16 @@ export const afterRevocation = ({ view, policy, id, before, dropped, phase = "op
  * in hexadecimal, of one that is approved anew in the same step, which gives back what it had reserved itself.
  */
 export const expired = (view: View, most: number, but?: string): Change => {
+  const over = [...view.payments].flatMap(([key, { hash, intent, issued }]) => {
+    const since = Math.max(isKnown(intent) ? intent.until : 0, isKnown(issued) ? issued.until : 0);
+    // A payee may still claim what was sent just before; and a settled one must not be paid again meanwhile.
+    const isOver = since + day <= view.now && view.ledger.channelsOf(toHex(hash)).size === 0;
+    return isOver && key !== but ? [{ key, since }] : [];
+  });
   const payments = new Map<string, undefined>();
   let { sent } = view.node.windows;
-  for (const [key, { hash, intent, issued, settledOut }] of view.payments) {
-    if (payments.size >= most) break;
-    if (key === but) continue;
-    const until = Math.max(isKnown(intent) ? intent.until : 0, isKnown(issued) ? issued.until : 0);
-    // A payee may still claim what was sent just before; and a settled one must not be paid again meanwhile.
-    if (until + day > view.now || view.ledger.channelsOf(toHex(hash)).size > 0) continue;
+  for (const key of oldestOf(over, most)) {
+    const { intent = unknown, settledOut = 0n } = view.payments.get(key) ?? {};
     if (isKnown(intent)) sent = giveBack(sent, intent.at, intent.amount + intent.feeLimit - settledOut);
     payments.set(key, undefined);
   }

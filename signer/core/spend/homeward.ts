@@ -55,9 +55,14 @@ export const pointsIn =
   (number: CommitmentNumber): Point =>
     given(given(pointsOf, "points")[numbersOf(live).indexOf(number)], "point");
 
-/** Not signed yet; every one has a single input. */
+/** Not signed yet. */
 export interface Draft extends Omit<Homeward, "txid" | "tx"> {
   readonly tx: Tx;
+  /** One for each input. */
+  readonly inputs: readonly DraftInput[];
+}
+
+export interface DraftInput {
   readonly key: SpendKey;
   witness(signature: Uint8Array): Witness;
 }
@@ -76,7 +81,8 @@ export const timeOf = (
     : { from: height(Math.max(locktime, since + depth - 1)), wait: delay(0) };
 };
 
-export interface Coin {
+/** An output of a channel that is ours to take. */
+export interface Owed {
   readonly what: string;
   readonly claim: ChannelClaim;
   readonly outpoint: Outpoint;
@@ -108,7 +114,8 @@ export interface Brought {
   readonly fees: bigint;
 }
 
-const silent = {
+/** What a request says of an input where it says nothing. */
+export const silent = {
   number: unknown,
   point: unknown,
   htlc: unknown,
@@ -119,7 +126,7 @@ const silent = {
   place: unknown,
 } as const;
 
-const sweepOf = ({ outpoint, value, claim }: Coin, { claims, feerate, live }: Home) => {
+const sweepOf = ({ outpoint, value, claim }: Owed, { claims, feerate, live }: Home) => {
   const plan = claims.plan(claim);
   const { closingScript } = live.setup;
   // No height in it: asked again, it is the same transaction.
@@ -134,7 +141,7 @@ const sweepOf = ({ outpoint, value, claim }: Coin, { claims, feerate, live }: Ho
   return left < dustThreshold(closingScript) ? undefined : { plan, tx: pay(sat(left)) };
 };
 
-const bodyOf = ({ outpoint, claim, said }: Coin, tx: Tx, { node, channel }: Home): Request<"spend"> => ({
+const bodyOf = ({ outpoint, claim, said }: Owed, tx: Tx, { node, channel }: Home): Request<"spend"> => ({
   node,
   tx: encodeTx(tx),
   inputs: [{ ...silent, outpoint, kind: claim.kind, channel, ...said }],
@@ -142,7 +149,7 @@ const bodyOf = ({ outpoint, claim, said }: Coin, tx: Tx, { node, channel }: Home
 });
 
 /** The first rule that refuses one of them refuses all. */
-export const bringHome = (coins: readonly Coin[], home: Home): Brought | Refusal => {
+export const bringHome = (owed: readonly Owed[], home: Home): Brought | Refusal => {
   const { channel, live, settings, point } = home;
   const view: View = { ...home.view, channels: new Map([[channel, { phase: "open", ...live }]]) };
   const known: Known = { points: [], places: [], pointsOf: live.holder.broadcast.map(point) };
@@ -150,27 +157,31 @@ export const bringHome = (coins: readonly Coin[], home: Home): Brought | Refusal
   const left: string[] = [];
   const outpoints: Outpoint[] = [];
   let fees = 0n;
-  for (const coin of coins) {
-    const sweep = sweepOf(coin, home);
+  for (const one of owed) {
+    const sweep = sweepOf(one, home);
     if (sweep === undefined) {
-      left.push(`${coin.value} sat, ${coin.what}: worth no more than its fee at this feerate`);
+      left.push(`${one.value} sat, ${one.what}: worth no more than its fee at this feerate`);
       continue;
     }
     const { plan, tx } = sweep;
-    const subject = judgeSpend({ body: bodyOf(coin, tx, home), view, known, settings });
+    const subject = judgeSpend({ body: bodyOf(one, tx, home), view, known, settings }, home.claims);
     if ("sentence" in subject) return subject;
-    const digest = claimDigest({ tx, index: 0, plan }, [{ value: coin.value, script: plan.output }]);
-    outpoints.push(coin.outpoint);
+    const digest = claimDigest({ tx, index: 0, plan }, [{ value: one.value, script: plan.output }]);
+    outpoints.push(one.outpoint);
     fees += subject.costs.fees;
     drafts.push({
-      ...{ what: `brings ${coin.what} to our wallet`, tx, after: coin.outpoint.txid },
-      ...timeOf(tx, coin.since),
-      key: { digest, channel, key: plan.key },
-      witness: (signature) =>
-        claimWitness(plan, {
-          signature,
-          ...(coin.preimage === undefined ? {} : { preimage: coin.preimage }),
-        }),
+      ...{ what: `brings ${one.what} to our wallet`, tx, after: one.outpoint.txid },
+      ...timeOf(tx, one.since),
+      inputs: [
+        {
+          key: { digest, channel, key: plan.key },
+          witness: (signature) =>
+            claimWitness(plan, {
+              signature,
+              ...(one.preimage === undefined ? {} : { preimage: one.preimage }),
+            }),
+        },
+      ],
     });
   }
   return { drafts, left, outpoints, fees };
@@ -182,16 +193,26 @@ export interface Told {
   readonly height: Maybe<Height>;
 }
 
+/** In the order in which `toldHome` takes the signatures. */
+export const keysOf = (drafts: readonly Draft[]): readonly SpendKey[] =>
+  drafts.flatMap(({ inputs }) => inputs.map(({ key }) => key));
+
 export const toldHome = (
   { drafts, left }: Pick<Brought, "drafts" | "left">,
   signatures: readonly Uint8Array[],
   { outlook }: View,
-): Told => ({
-  transactions: drafts.map(({ tx, key: _, witness, ...draft }, i) => ({
-    ...draft,
-    txid: txidOf(tx),
-    tx: encodeWitnessTx(tx, [witness(given(signatures[i], "signature"))]),
-  })),
-  left,
-  height: outlook.height ?? unknown,
-});
+): Told => {
+  const each = signatures.values();
+  return {
+    transactions: drafts.map(({ tx, inputs, ...draft }) => ({
+      ...draft,
+      txid: txidOf(tx),
+      tx: encodeWitnessTx(
+        tx,
+        inputs.map(({ witness }) => witness(given(each.next().value, "signature"))),
+      ),
+    })),
+    left,
+    height: outlook.height ?? unknown,
+  };
+};

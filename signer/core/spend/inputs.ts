@@ -20,6 +20,8 @@ import {
   sat,
   script,
 } from "../../../protocol/units.ts";
+import type { Coin } from "../chain/coins.ts";
+import { placeName } from "../outpoints.ts";
 import type { WalletKey } from "../ports.ts";
 import { type Facts, refuse } from "../rule.ts";
 import { type RuleName, textOf } from "../rules/table.ts";
@@ -79,6 +81,8 @@ export interface InputContext {
   claims(channel: ChannelId): ChannelClaims | undefined;
   point(channel: ChannelId, number: CommitmentNumber): Point | undefined;
   wallet(place: Place): WalletKey | undefined;
+  /** That a block has brought. */
+  coin(outpoint: Outpoint): Pick<Coin, "place" | "value"> | undefined;
 }
 
 const said = (rule: RuleName, facts: Facts): Refusal => refuse(textOf(rule), facts);
@@ -253,9 +257,16 @@ const ofWallet = (input: SpendInput, index: number, context: InputContext): Wall
   const shown = shownBy(input, index);
   if (shown !== undefined && !equal(shown.script, plan.output))
     return said("onchain-input-value-proven", { input: index, script: shown.script, expected: plan.output });
-  const value = shown?.value ?? need(input.value, index, "value");
-  const proof = shown === undefined ? "said" : "shown";
   const { outpoint } = input;
+  const coin = context.coin(outpoint);
+  if (coin !== undefined && placeName(coin.place) !== placeName(place))
+    return said("onchain-input-value-proven", {
+      input: index,
+      place: placeName(place),
+      coin: placeName(coin.place),
+    });
+  const value = shown?.value ?? coin?.value ?? need(input.value, index, "value");
+  const proof = coin !== undefined ? "known" : shown !== undefined ? "shown" : "said";
   return { index, outpoint, plan, value, proof, from: "wallet", kind: "wallet", place, nested };
 };
 

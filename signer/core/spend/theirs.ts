@@ -6,18 +6,18 @@ import { toSat } from "../../../protocol/units.ts";
 import type { Close } from "../chain/onchain.ts";
 import type { PreimageOf } from "../payments/preimages.ts";
 import type { Live } from "../state.ts";
-import type { Coin } from "./homeward.ts";
+import type { Owed } from "./homeward.ts";
 import { partyOf } from "./inputs.ts";
 
-export const coinsOfTheirs = (
+export const owedByTheirs = (
   { closer, outputs }: Close,
   { counterparty }: Live,
   preimageOf: PreimageOf,
-): { readonly coins: readonly Coin[]; readonly left: readonly string[] } => {
+): { readonly owed: readonly Owed[]; readonly left: readonly string[] } => {
   const content = closer.is === "counterparty" && isKnown(closer.content) ? closer.content : undefined;
   const variant = counterparty.variants.find(({ hash }) => content !== undefined && equal(hash, content));
   const left: string[] = [];
-  const coins = outputs.flatMap(({ role, outpoint, value, height: since, spent }): Coin[] => {
+  const owed = outputs.flatMap(({ role, outpoint, value, height: since, spent }): Owed[] => {
     if (spent !== undefined) return [];
     const common = { outpoint, value, since, said: {} };
     if (role.is === "remote") return [{ ...common, what: "our balance", claim: { kind: "toRemote" } }];
@@ -32,5 +32,5 @@ export const coinsOfTheirs = (
     left.push(`${name}: received, and no preimage of it is known`);
     return [];
   });
-  return { coins, left };
+  return { owed, left };
 };

@@ -7,7 +7,14 @@ import { maxAlarms, maxParts, maxWatches, partLength } from "../../../protocol/o
 import type { Reply, Request } from "../../../protocol/operations/index.ts";
 import { height, type Outpoint } from "../../../protocol/units.ts";
 import type { Upload } from "../chain/book.ts";
-import { type ConnectTerms, connectBlocks, disconnectBlock, type Movement } from "../chain/connect.ts";
+import { coinWatches, followCoins, indexAfter } from "../chain/coins.ts";
+import {
+  type ConnectTerms,
+  connectBlocks,
+  disconnectBlock,
+  type Moved,
+  type Movement,
+} from "../chain/connect.ts";
 import { type Evidence, headerIn } from "../chain/evidence.ts";
 import { watchesOf } from "../chain/follow.ts";
 import { unseen } from "../chain/onchain.ts";
@@ -18,7 +25,7 @@ import { type ChainView, heightOf, isBehind, oldestOf, tipOf, wholeSince } from 
 import { keeping, shownOnChain } from "../payments/preimages.ts";
 import { refuse } from "../rule.ts";
 import { textOf } from "../rules/table.ts";
-import { type Decision, liveOf, refused, type Settings, type Step, type View } from "../step.ts";
+import { type Change, type Decision, liveOf, refused, type Settings, type Step, type View } from "../step.ts";
 
 /** Bitcoin Core, MAX_FUTURE_BLOCK_TIME: what it takes for a block of the future, nobody need believe. */
 const ahead = 2 * 60 * 60;
@@ -34,16 +41,34 @@ const tipIn = (view: ChainView): Reply<"chainConnect"> => ({
   hash: tipOf(view).at.hash,
 });
 
-const watchedIn = (view: ChainView, { channels, chain }: View): readonly Outpoint[] => {
+const watchedIn = (view: ChainView, { channels, chain, purse }: View): readonly Outpoint[] => {
   const tip = heightOf(view);
-  return [...channels].flatMap(([id, state]) => {
+  const ofChannels = [...channels].flatMap(([id, state]) => {
     const live = liveOf(state);
     return live === undefined ? [] : watchesOf(chain.onchain.get(id) ?? unseen, live, tip).outpoints;
   });
+  return [...ofChannels, ...coinWatches(purse)];
+};
+
+/** What the wallet was paid, and the indices that count as used from then on. */
+const walletAfter = (
+  moved: Moved,
+  { node, purse }: View,
+  { policy }: Settings,
+): Pick<Change, "coins" | "node"> => {
+  const coins = followCoins(purse, moved);
+  const nextWallet = indexAfter(coins.values(), node.nextWallet, policy.walletGap);
+  return {
+    ...(coins.size === 0 ? {} : { coins }),
+    ...(nextWallet === node.nextWallet ? {} : { node: { ...node, nextWallet } }),
+  };
 };
 
 const termsOf = (chain: ChainView, view: View, { curve, chain: settings }: Settings): ConnectTerms => ({
-  watches: { outpoints: watchedIn(chain, view), scripts: [] },
+  watches: {
+    outpoints: watchedIn(chain, view),
+    scripts: [...view.purse.scripts.values()].map(({ key }) => key.script),
+  },
   curve,
   challenge: settings?.challenge,
   latest: view.now + ahead,
@@ -79,7 +104,7 @@ const moving = <N extends Moving>(move: Move<N>): Step<N, Survey | undefined> =>
     const shown = new Map([...onchain.values()].flatMap((one) => [...shownOnChain(one)]));
     return {
       is: "kept",
-      change: { chain, onchain, ...keeping(view, shown) },
+      change: { chain, onchain, ...keeping(view, shown), ...walletAfter(movement, view, settings) },
       reply: () => tipIn(chain) as Reply<N>,
     };
   },

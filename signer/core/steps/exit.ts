@@ -1,31 +1,25 @@
 /** exit: our last commitment and everything that follows from it, for a person whose host is gone or not to be trusted. */
 
-import { encodeTx, encodeWitnessTx, txidOf } from "../../../protocol/bitcoin/tx.ts";
-import { type HtlcTerms, htlcSighash, htlcTransaction } from "../../../protocol/bolt/htlc.ts";
-import { claimDigest, claimWitness } from "../../../protocol/bolt/spend-sign.ts";
+import { encodeWitnessTx } from "../../../protocol/bitcoin/tx.ts";
+import { type HtlcTerms, htlcTransaction } from "../../../protocol/bolt/htlc.ts";
 import { fundingWitness } from "../../../protocol/bolt/witness.ts";
 import { equal, toHex } from "../../../protocol/bytes.ts";
 import { isKnown, unknown } from "../../../protocol/codec.ts";
 import type { Reply, Request } from "../../../protocol/operations/index.ts";
-import { type Outpoint, signature, toSat } from "../../../protocol/units.ts";
+import { signature, toSat } from "../../../protocol/units.ts";
 import { broadcast } from "../advance.ts";
 import { type Close, type Output, standingOf } from "../chain/onchain.ts";
-import { afterCosts } from "../outpoints.ts";
+import { afterCharges, afterCosts } from "../outpoints.ts";
 import { keeping, type PreimageOf, preimagesIn, shownBy } from "../payments/preimages.ts";
 import type { Signed } from "../ports.ts";
 import { refuse } from "../rule.ts";
 import { textOf } from "../rules/table.ts";
+import { type Bump, bumpOf } from "../spend/bump.ts";
 import { claimsOf } from "../spend/channel.ts";
-import {
-  bringHome,
-  type Coin,
-  type Draft,
-  pointsIn,
-  surveyHome,
-  timeOf,
-  toldHome,
-} from "../spend/homeward.ts";
-import { coinsOfTheirs } from "../spend/theirs.ts";
+import { openPocket } from "../spend/coins.ts";
+import { bringHome, keysOf, type Owed, pointsIn, surveyHome, toldHome } from "../spend/homeward.ts";
+import { type Stage, type StageHome, stagesOf } from "../spend/stages.ts";
+import { owedByTheirs } from "../spend/theirs.ts";
 import type { HolderVariant, Live } from "../state.ts";
 import {
   type Change,
@@ -58,12 +52,6 @@ const choose = (
   );
 };
 
-interface Stages {
-  readonly drafts: readonly Draft[];
-  readonly coins: readonly Coin[];
-  readonly left: readonly string[];
-}
-
 const closedBy = {
   mutual: "a mutual close",
   counterparty: "a commitment of the counterparty",
@@ -78,77 +66,67 @@ const preimagesFor = ({ preimages }: Request<"exit">, view: View): PreimageOf =>
   return (hash) => brought.get(toHex(hash)) ?? known(hash);
 };
 
-const stagesOf = (
-  { body, view, known, settings: { curve } }: ExitTurn,
-  live: Live,
-  variant: HolderVariant,
-  close: Close | undefined,
-) => {
-  const { channel } = body;
+interface Rebuilt {
+  readonly live: Live;
+  readonly variant: HolderVariant;
+  readonly close: Close | undefined;
+}
+
+const rebuiltOf = (turn: ExitTurn, { live, variant, close }: Rebuilt) => {
+  const { body, view, known, settings } = turn;
+  const { curve } = settings;
+  const { node, channel, feerate } = body;
   const { setup } = live;
-  const { number, feerate } = variant;
+  const { number } = variant;
   const pointAt = pointsIn(live, known);
-  const point = pointAt(number);
-  const { commitment, keys } = rebuild({ owner: "holder", setup, point, content: variant }, curve);
+  const commitmentPoint = pointAt(number);
+  const content = { owner: "holder", setup, point: commitmentPoint, content: variant } as const;
+  const { commitment, keys } = rebuild(content, curve);
   const { txid, tx } = commitment;
-  const { type } = setup.terms;
-  const form: HtlcTerms = { type, feerate, delay: setup.terms.counterparty.toSelfDelay, keys };
-  // With anchors it pays no fee: signed as the counterparty did, it takes an input of any wallet that pays one (BOLT 3).
-  const alone = type !== "anchors";
-  const signedAs = htlcSighash(type, "countersignatory");
+  const { type, counterparty } = setup.terms;
   const claims = claimsOf(channel, live, curve, pointAt);
-  const at = (index: number): Outpoint => ({ txid, index });
+  const home: StageHome = {
+    ...{ node, channel, live, feerate, claims, view, settings, point: pointAt },
+    ...{ number, commitmentPoint, txid, since: close?.height },
+  };
   const seen = (index: number): Output | undefined =>
     close?.outputs.find(({ outpoint }) => outpoint.index === index && equal(outpoint.txid, txid));
   const isSpent = (index: number): boolean => seen(index)?.spent !== undefined;
-  const delayed = { claim: { kind: "delayed", point }, said: { number } } as const;
+  const delayed = { claim: { kind: "delayed", point: commitmentPoint }, said: { number } } as const;
 
-  const own = tx.outputs.flatMap(({ value, script }, index): Coin[] => {
+  const own = tx.outputs.flatMap(({ value, script }, index): Owed[] => {
     if (isSpent(index) || !equal(script, claims.plan(delayed.claim).output)) return [];
-    return [{ ...delayed, what: "our balance", outpoint: at(index), value, since: close?.height }];
+    const outpoint = { txid, index };
+    return [{ ...delayed, what: "our balance", outpoint, value, since: close?.height }];
   });
-
-  const preimageOf = preimagesFor(body, view);
-  const stages = commitment.htlcs.map((committed, i): Stages => {
-    const { htlc, index } = committed;
-    const name = `HTLC of ${toSat(htlc.amount)} sat with hash ${toHex(htlc.hash)}`;
-    const isTimeout = htlc.offeredBy === "broadcaster";
-    const preimage = isTimeout ? undefined : preimageOf(htlc.hash);
-    if (isSpent(index)) return { drafts: [], coins: [], left: [] };
-    if (!isTimeout && preimage === undefined)
-      return { drafts: [], coins: [], left: [`${name}: received, and no preimage of it is known`] };
-    const plan = claims.plan({ kind: "holderHtlc", point, feerate, htlc });
-    const second = htlcTransaction(txid, committed, form);
-    const countersignature = given(variant.htlcSignatures[i], "HTLC signature");
-    const spent = { value: toSat(htlc.amount), script: plan.output };
-    const digest = claimDigest({ tx: second, index: 0, plan }, [spent], signedAs);
-    const bare = alone ? "" : "; it pays no fee: add an input that does, after ours";
-    const draft: Draft = {
-      what: `${isTimeout ? "takes back" : "claims"} the ${name}${bare}`,
-      ...{ tx: second, after: txid, key: { digest, channel, key: plan.key } },
-      ...timeOf(second, close?.height),
-      witness: (signed) =>
-        claimWitness(plan, {
-          ...{ signature: signed, type: signedAs, countersignature },
-          ...(preimage === undefined ? {} : { preimage }),
-        }),
-    };
-    const coin: Coin = {
-      ...delayed,
-      what: `what the transaction of the ${name} pays${alone ? "" : ", if no input was added,"}`,
-      outpoint: { txid: txidOf(second), index: 0 },
-      value: given(second.outputs[0], "output").value,
-      since: undefined,
-      said: { number, prevTx: encodeTx(second) },
-    };
-    return { drafts: [draft], coins: [coin], left: [] };
-  });
-
-  const seconds = (close?.outputs ?? []).flatMap(({ role, spent, outpoint, value, height }): Coin[] =>
+  const seconds = (close?.outputs ?? []).flatMap(({ role, spent, outpoint, value, height }): Owed[] =>
     role.is !== "second" || spent !== undefined
       ? []
       : [{ ...delayed, what: "what an HTLC transaction paid", outpoint, value, since: height }],
   );
+
+  const left: string[] = [];
+  const preimageOf = preimagesFor(body, view);
+  const form: HtlcTerms = { type, feerate: variant.feerate, delay: counterparty.toSelfDelay, keys };
+  const stages = commitment.htlcs.flatMap((committed, i): Stage[] => {
+    const { htlc, index } = committed;
+    const name = `HTLC of ${toSat(htlc.amount)} sat with hash ${toHex(htlc.hash)}`;
+    const isTimeout = htlc.offeredBy === "broadcaster";
+    const preimage = isTimeout ? undefined : preimageOf(htlc.hash);
+    if (isSpent(index)) return [];
+    if (!isTimeout && preimage === undefined) {
+      left.push(`${name}: received, and no preimage of it is known`);
+      return [];
+    }
+    return [
+      {
+        ...{ name, isTimeout, preimage, outpoint: { txid, index }, value: toSat(htlc.amount) },
+        ...{ expiry: htlc.expiry, tx: htlcTransaction(txid, committed, form) },
+        plan: claims.plan({ kind: "holderHtlc", point: commitmentPoint, feerate: variant.feerate, htlc }),
+        countersignature: given(variant.htlcSignatures[i], "HTLC signature"),
+      },
+    ];
+  });
 
   const complete = (signed: Uint8Array): Reply<"exit">["commitment"] => {
     const witness = fundingWitness(
@@ -159,19 +137,36 @@ const stagesOf = (
   };
   const fee = tx.outputs.reduce<bigint>((rest, { value }) => rest - value, setup.terms.value);
   return {
-    claims,
-    pointAt,
+    ...{ home, stages, left, complete },
+    parent: { txid, tx, htlcs: commitment.htlcs.length, fee },
     fee: setup.terms.opener === "holder" ? fee : 0n,
     funding: { digest: commitment.digest, channel, key: { base: "funding" } } as const,
-    complete,
-    drafts: stages.flatMap(({ drafts }) => drafts),
-    coins: [...own, ...stages.flatMap(({ coins }) => coins), ...seconds],
-    left: [
-      ...(type === "anchors" && close === undefined
-        ? ["our anchor: spend it where the commitment needs a higher fee to confirm"]
-        : []),
-      ...stages.flatMap(({ left }) => left),
-    ],
+    owed: { own, seconds },
+  };
+};
+
+const noBump: Bump = { drafts: [], left: [], coins: new Map(), charges: [] };
+
+/** With what coins of our wallet have to pay for, which without anchors is nothing. */
+const broughtBy = (turn: ExitTurn, of: Rebuilt) => {
+  const { view } = turn;
+  const { home, stages, left, parent, owed, ...rest } = rebuiltOf(turn, of);
+  const { height } = view.outlook;
+  const anchors = of.live.setup.terms.type === "anchors";
+  const pocket = anchors && height !== undefined ? openPocket(view, height) : undefined;
+  const bump = anchors && of.close === undefined ? bumpOf(parent, pocket, home) : noBump;
+  if ("sentence" in bump) return bump;
+  const staged = stagesOf(stages, pocket, home);
+  if ("sentence" in staged) return staged;
+  const brought = bringHome([...owed.own, ...staged.owed, ...owed.seconds], home);
+  if ("sentence" in brought) return brought;
+  return {
+    ...rest,
+    ...{ outpoints: brought.outpoints, fees: brought.fees },
+    drafts: [...bump.drafts, ...staged.drafts, ...brought.drafts],
+    left: [...bump.left, ...left, ...staged.left, ...brought.left],
+    coins: new Map([...bump.coins, ...staged.coins]),
+    charges: [...bump.charges, ...staged.charges],
   };
 };
 
@@ -188,9 +183,9 @@ const afterTheirs = (
   const point = pointsIn(live, known);
   const claims = claimsOf(channel, live, settings.curve, point);
   const theirs =
-    standing === "revoked" ? { coins: [], left: [] } : coinsOfTheirs(close, live, preimagesFor(body, view));
+    standing === "revoked" ? { owed: [], left: [] } : owedByTheirs(close, live, preimagesFor(body, view));
   const home = { node, channel, live, feerate, claims, view, settings, point };
-  const brought = bringHome(theirs.coins, home);
+  const brought = bringHome(theirs.owed, home);
   if ("sentence" in brought) return refused(brought);
   const { drafts, outpoints, fees } = brought;
   const left = [ended, ...theirs.left, ...brought.left];
@@ -206,7 +201,7 @@ const afterTheirs = (
   return {
     is: "signed",
     change: { ...afterCosts(view, outpoints, { fees, sent: 0n }), ...kept },
-    job: { kind: "spend", inputs: drafts.map(({ key }) => key) },
+    job: { kind: "spend", inputs: keysOf(drafts) },
     reply: (_, signed) => told((signed as Signed["spend"]).signatures),
   };
 };
@@ -215,8 +210,8 @@ export const exit: Step<"exit", undefined> = {
   survey: ({ channel }, view) => surveyHome(channel, view),
   prepare: () => undefined,
   decide: (turn) => {
-    const { body, view, settings } = turn;
-    const { channel, node, feerate } = body;
+    const { body, view } = turn;
+    const { channel } = body;
     const before = liveOf(view.channel);
     if (before === undefined || view.channel === undefined) return noChannel(channel, view.channel);
     const close = view.chain.onchain.get(channel)?.close;
@@ -228,36 +223,25 @@ export const exit: Step<"exit", undefined> = {
     if (variant === undefined)
       return refused(refuse(textOf("commitment-other"), { channel, live: before.holder.variants.length }));
     const live: Live = { ...before, holder: broadcast(before, variant.number) };
-    const stages = stagesOf(turn, live, variant, close);
-    const { claims, pointAt, drafts, coins, left, fee, funding, complete } = stages;
-    const brought = bringHome(coins, {
-      node,
-      channel,
-      live,
-      feerate,
-      claims,
-      view,
-      settings,
-      point: pointAt,
-    });
+    const brought = broughtBy(turn, { live, variant, close });
     if ("sentence" in brought) return refused(brought);
-    const all = [...drafts, ...brought.drafts];
-    const costs = { fees: brought.fees + fee * 1000n, sent: 0n };
-    const inputs = [live.setup.funding, ...brought.outpoints];
+    const { drafts, left, coins, charges, fee, fees, funding, outpoints, complete } = brought;
+    const costs = { fees: fees + fee * 1000n, sent: 0n };
     const change: Change = {
-      ...afterCosts(view, inputs, costs),
+      ...afterCharges(view, [{ inputs: [live.setup.funding, ...outpoints], costs }, ...charges]),
       ...keeping(view, shownBy(body.preimages)),
+      ...(coins.size === 0 ? {} : { coins }),
       channel: { ...view.channel, ...live },
     };
     return {
       is: "signed",
       change,
-      job: { kind: "spend", inputs: [funding, ...all.map(({ key }) => key)] },
+      job: { kind: "spend", inputs: [funding, ...keysOf(drafts)] },
       reply: (_, signed) => {
         const [first, ...others] = (signed as Signed["spend"]).signatures;
         return {
           commitment: close === undefined ? complete(given(first, "signature")) : unknown,
-          ...toldHome({ drafts: all, left: [...left, ...brought.left] }, others, view),
+          ...toldHome({ drafts, left }, others, view),
         };
       },
     };

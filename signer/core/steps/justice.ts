@@ -6,11 +6,11 @@ import { type Output, unseen } from "../chain/onchain.ts";
 import { afterCosts } from "../outpoints.ts";
 import type { Signed } from "../ports.ts";
 import { claimsOf } from "../spend/channel.ts";
-import { bringHome, type Coin, pointsIn, surveyHome, toldHome } from "../spend/homeward.ts";
+import { bringHome, keysOf, type Owed, pointsIn, surveyHome, toldHome } from "../spend/homeward.ts";
 import { partyOf } from "../spend/inputs.ts";
 import { given, liveOf, noChannel, refused, type Step } from "../step.ts";
 
-type Claimed = Pick<Coin, "what" | "claim"> & Partial<Pick<Coin, "said">>;
+type Claimed = Pick<Owed, "what" | "claim"> & Partial<Pick<Owed, "said">>;
 
 /** Undefined for what waits until its second stage, which needs neither hash nor expiry. */
 const claimOf = ({ role }: Output, revealed: RevocationSecret): Claimed | undefined => {
@@ -54,7 +54,7 @@ export const justice: Step<"justice", undefined> = {
     const revealed = given(claims.revealed(number), "revealed secret");
     const open = onchain.close.outputs.filter(({ spent }) => spent === undefined);
     const left: string[] = [];
-    const coins = open.flatMap((output): Coin[] => {
+    const owed = open.flatMap((output): Owed[] => {
       const { outpoint, value, height: since } = output;
       const claimed = claimOf(output, revealed);
       if (claimed !== undefined)
@@ -62,7 +62,7 @@ export const justice: Step<"justice", undefined> = {
       left.push(`${value} sat, an HTLC that nobody here remembers: ask again when the cheat has taken it`);
       return [];
     });
-    const brought = bringHome(coins, { node, channel, live, feerate, claims, view, settings, point });
+    const brought = bringHome(owed, { node, channel, live, feerate, claims, view, settings, point });
     if ("sentence" in brought) return refused(brought);
     const { drafts, outpoints, fees } = brought;
     const all = [...left, ...brought.left];
@@ -70,7 +70,7 @@ export const justice: Step<"justice", undefined> = {
     return {
       is: "signed",
       change: afterCosts(view, outpoints, { fees, sent: 0n }),
-      job: { kind: "spend", inputs: drafts.map(({ key }) => key) },
+      job: { kind: "spend", inputs: keysOf(drafts) },
       reply: (_, signed) => toldHome({ drafts, left: all }, (signed as Signed["spend"]).signatures, view),
     };
   },

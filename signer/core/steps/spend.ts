@@ -8,8 +8,8 @@ import { Malformed, within } from "../../../protocol/malformed.ts";
 import type { Reply, Request } from "../../../protocol/operations/index.ts";
 import type { Place } from "../../../protocol/operations/spend.ts";
 import type { Refusal } from "../../../protocol/outcome.ts";
-import type { ChannelId, CommitmentNumber, Preimage, Sat } from "../../../protocol/units.ts";
-import { afterSigning, type OutpointState } from "../outpoints.ts";
+import type { ChannelId, CommitmentNumber, Outpoint, Preimage, Sat } from "../../../protocol/units.ts";
+import { afterSigning, keyOf, type OutpointState, placeName } from "../outpoints.ts";
 import { keeping, shownBy } from "../payments/preimages.ts";
 import type { Job, Signed, SpendKey, WalletKey } from "../ports.ts";
 import { judge, refuse } from "../rule.ts";
@@ -42,12 +42,10 @@ import {
 
 type SpendTurn = Pick<Turn<"spend", undefined>, "body" | "view" | "known" | "settings">;
 
-const nameOf = ({ account, branch, index }: Place): string => `${account}/${branch}/${index}`;
-
 /** Points of our commitments that were signed for broadcast, and every place that is named: each once. */
 const needsOf = ({ inputs, outputs }: Request<"spend">, channels: View["channels"]): SpendNeeds => {
   const places = new Map<string, Place>();
-  for (const { place } of [...inputs, ...outputs]) if (isKnown(place)) places.set(nameOf(place), place);
+  for (const { place } of [...inputs, ...outputs]) if (isKnown(place)) places.set(placeName(place), place);
   const named = new Set(inputs.flatMap(({ channel }) => (isKnown(channel) ? [channel] : [])));
   return {
     places: [...places.values()],
@@ -60,7 +58,7 @@ const needsOf = ({ inputs, outputs }: Request<"spend">, channels: View["channels
 const placesOf = ({ body, view, known }: SpendTurn): ReadonlyMap<string, WalletKey | undefined> => {
   const { places } = needsOf(body, view.channels);
   const keys = given(known.places, "places");
-  return new Map(places.map((place, i) => [nameOf(place), keys[i]]));
+  return new Map(places.map((place, i) => [placeName(place), keys[i]]));
 };
 
 const pointsOf = ({ body, view, known }: SpendTurn) => {
@@ -102,15 +100,17 @@ const decoded = ({ tx: bytes, inputs, outputs }: Request<"spend">) => {
 };
 
 /** Everything that the transaction is, by what the signer knows. */
-const readOf = (turn: SpendTurn): OnchainView | Refusal => {
+const readOf = (turn: SpendTurn, built: ChannelClaims | undefined): OnchainView | Refusal => {
   const { body, view, settings } = turn;
   const { curve, policy } = settings;
   const { tx, signed } = decoded(body);
   const places = placesOf(turn);
   const point = pointsOf(turn);
-  const wallet = (place: Place) => places.get(nameOf(place));
+  const wallet = (place: Place) => places.get(placeName(place));
   const live = (channel: ChannelId) => liveOf(view.channels.get(channel));
-  const claims = new Map<ChannelId, ChannelClaims | undefined>();
+  const claims = new Map<ChannelId, ChannelClaims | undefined>(
+    built === undefined ? [] : [[built.channel, built]],
+  );
   const claimsFor = (channel: ChannelId): ChannelClaims | undefined => {
     const of = live(channel);
     if (!claims.has(channel))
@@ -121,7 +121,8 @@ const readOf = (turn: SpendTurn): OnchainView | Refusal => {
     return claims.get(channel);
   };
   const { outlook } = view;
-  const context = { curve, outlook, claims: claimsFor, point, wallet };
+  const coin = (outpoint: Outpoint) => view.purse.coins.get(keyOf(outpoint));
+  const context = { curve, outlook, claims: claimsFor, point, wallet, coin };
   const inputs = all(body.inputs, (input, i) => inputOf(input, i, context));
   if (!isList(inputs)) return inputs;
   const txid = txidOf(tx);
@@ -188,9 +189,9 @@ const changeOf = (subject: OnchainView, agreed: Change): Change | Refusal => {
   return { ...agreed, outpoints: after.outpoints, node: withUsed(after.node, places) };
 };
 
-/** By every rule, whoever asks. Consent comes after. */
-export const judgeSpend = (turn: SpendTurn): OnchainView | Refusal => {
-  const subject = readOf(turn);
+/** By every rule, whoever asks. Consent comes after. `built`: of the same state, where a commitment was rebuilt before. */
+export const judgeSpend = (turn: SpendTurn, built?: ChannelClaims): OnchainView | Refusal => {
+  const subject = readOf(turn, built);
   if ("sentence" in subject) return subject;
   const begins = claimsIn(subject).length === 0 && paysOthers(subject.sums);
   return (

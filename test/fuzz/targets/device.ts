@@ -1,7 +1,8 @@
 /** What a device reads: its flash, the pages that a signer brings, and what it is asked. */
 
 import * as fc from "fast-check";
-import { decodePage, decodeStanding, encodePage, encodeStanding } from "../../../firmware-sim/pages.ts";
+import { decodeRoot, encodeRoot } from "../../../firmware-sim/ledger.ts";
+import { decodePage, encodePage } from "../../../firmware-sim/page.ts";
 import {
   areas,
   decodeHeader,
@@ -10,7 +11,17 @@ import {
   encodeRecord,
   mostChanges,
 } from "../../../firmware-sim/record.ts";
+import { decodeStanding, encodeStanding } from "../../../firmware-sim/standing.ts";
 import { unknown } from "../../../protocol/codec.ts";
+import {
+  type CoreAnswer,
+  type CoreRequest,
+  coreRefusals,
+  decodeCoreAnswer,
+  decodeCoreRequest,
+  encodeCoreAnswer,
+  encodeCoreRequest,
+} from "../../../protocol/device/core.ts";
 import {
   type DeviceAnswer,
   type DeviceRequest,
@@ -20,7 +31,7 @@ import {
   encodeDeviceRequest,
   refusals,
 } from "../../../protocol/device/requests.ts";
-import { channelId, commitmentNumber } from "../../../protocol/units.ts";
+import { commitmentNumber } from "../../../protocol/units.ts";
 import type { Target } from "../check.ts";
 import { isMalformed, sampled } from "./seeds.ts";
 
@@ -42,17 +53,24 @@ const record = fc.record({
 const header = fc.record({ generation: u32, counter: u64, baseLength: u32, baseCrc: u32 });
 const standing = fc.record({
   format: fc.constant(1),
-  version: u64,
-  hash: exactly(32),
   holder: u48,
   counterparty: u48,
   revealed: u48,
   revoked: u48,
   broadcast: fc.oneof(fc.constant(unknown), u48),
 });
+const root = fc.record({
+  format: fc.constant(1),
+  step: u64,
+  root: exactly(32),
+  before: exactly(32),
+  witness: u64,
+});
 const page = fc.record({
-  channel: fc.bigInt({ min: 0n, max: (1n << 63n) - 1n }).map(channelId),
-  version: fc.bigInt({ min: 1n, max: (1n << 64n) - 1n }),
+  format: fc.constant(1),
+  key: fc.string({ maxLength: 40 }),
+  version: u64,
+  step: fc.bigInt({ min: 1n, max: (1n << 64n) - 1n }),
   nonce: exactly(12),
   sealed: fc.uint8Array({ minLength: 16, maxLength: 300 }),
 });
@@ -92,6 +110,46 @@ const answer: fc.Arbitrary<DeviceAnswer> = fc.oneof(
   fc.record({ is: fc.constant("fault" as const), sentence: fc.string({ maxLength: 30 }) }),
 );
 
+const pages = fc.array(fc.uint8Array({ maxLength: 60 }), { maxLength: 4 });
+const coreRequest: fc.Arbitrary<CoreRequest> = fc.oneof(
+  fc.constantFrom("begin", "identity").map((is) => ({ is }) as const),
+  fc.record({
+    is: fc.constant("open" as const),
+    network: fc.constantFrom("bitcoin", "testnet", "signet", "regtest"),
+    tier: fc.constantFrom("full", "commitments", "stateless"),
+    index: fc.nat(0xffff),
+  }),
+  pages.map((all) => ({ is: "load", pages: all }) as const),
+  fc.record({
+    is: fc.constant("judge" as const),
+    step: u64,
+    now: fc.bigInt({ min: 0n, max: 1n << 40n }),
+    witness: u64,
+    request: fc.uint8Array({ maxLength: 90 }),
+  }),
+  exactly(32).map((approval) => ({ is: "consult", approval }) as const),
+  fc.nat(255).map((count) => ({ is: "random", count }) as const),
+);
+const coreAnswer: fc.Arbitrary<CoreAnswer> = fc.oneof(
+  fc.constant({ is: "done" as const }),
+  fc.record({ is: fc.constant("begun" as const), step: u64, isBehind: fc.boolean() }),
+  fc.record({
+    is: fc.constant("reply" as const),
+    step: u64,
+    pages: fc.array(
+      fc.record({
+        key: fc.string({ maxLength: 20 }),
+        page: fc.oneof(fc.constant(unknown), fc.uint8Array({ maxLength: 60 })),
+      }),
+      { maxLength: 4 },
+    ),
+    reply: fc.uint8Array({ maxLength: 90 }),
+  }),
+  fc.constantFrom("approve", "deny").map((verdict) => ({ is: "verdict", verdict }) as const),
+  fc.constantFrom(...coreRefusals).map((why) => ({ is: "refused", why }) as const),
+  fc.uint8Array({ maxLength: 90 }).map((bytes) => ({ is: "bytes", bytes }) as const),
+);
+
 const target = <T>(
   name: string,
   covers: string,
@@ -101,7 +159,7 @@ const target = <T>(
   kindOf?: (value: T) => string,
 ): Target => ({
   name,
-  covers: [`firmware-sim/${covers}`],
+  covers: [covers.includes("/") ? covers : `firmware-sim/${covers}`],
   seeds: (seed, count) => sampled(values, seed, count).map(encode),
   decode: (bytes) => {
     const value = decode(bytes);
@@ -121,11 +179,12 @@ export const deviceTargets: readonly Target[] = [
     decodeRecord,
   ),
   target("flash-header", "record.ts decodeHeader", header, encodeHeader, decodeHeader),
-  target("device-page", "pages.ts decodePage", page, encodePage, decodePage),
-  target("device-standing", "pages.ts decodeStanding", standing, encodeStanding, decodeStanding),
+  target("device-page", "page.ts decodePage", page, encodePage, decodePage),
+  target("device-root", "ledger.ts decodeRoot", root, encodeRoot, decodeRoot),
+  target("device-standing", "standing.ts decodeStanding", standing, encodeStanding, decodeStanding),
   target(
     "device-request",
-    "requests.ts decodeDeviceRequest",
+    "protocol/device/requests.ts decodeDeviceRequest",
     request,
     encodeDeviceRequest,
     decodeDeviceRequest,
@@ -133,10 +192,26 @@ export const deviceTargets: readonly Target[] = [
   ),
   target(
     "device-answer",
-    "requests.ts decodeDeviceAnswer",
+    "protocol/device/requests.ts decodeDeviceAnswer",
     answer,
     encodeDeviceAnswer,
     decodeDeviceAnswer,
+    ({ is }) => is,
+  ),
+  target(
+    "core-request",
+    "protocol/device/core.ts decodeCoreRequest",
+    coreRequest,
+    encodeCoreRequest,
+    decodeCoreRequest,
+    ({ is }) => is,
+  ),
+  target(
+    "core-answer",
+    "protocol/device/core.ts decodeCoreAnswer",
+    coreAnswer,
+    encodeCoreAnswer,
+    decodeCoreAnswer,
     ({ is }) => is,
   ),
 ];

@@ -20,6 +20,7 @@ import {
 import { decodePiece, encodePiece, type Piece, pieceKinds } from "../../../protocol/link/piece.ts";
 import { handshake, type Pattern } from "../../../protocol/noise.ts";
 import { Secret } from "../../../protocol/secret.ts";
+import { addressForms, formatLinkAddress, parseLinkAddress } from "../../../protocol/wire/links/address.ts";
 import { keyPair } from "../../../protocol/x25519.ts";
 import { arbitraryOf } from "../../unit/arbitrary.ts";
 import { anyFrame } from "../../unit/frame-arbitrary.ts";
@@ -170,4 +171,17 @@ export const linkTargets: readonly Target[] = [
   },
   shaken("XX"),
   shaken("KK"),
+  {
+    name: "link-address",
+    covers: ["protocol/wire/links/address.ts parseLinkAddress"],
+    seeds: () => addressForms.map((form) => new TextEncoder().encode(form)),
+    decode: (bytes) => {
+      const value = parseLinkAddress(new TextDecoder().decode(bytes));
+      return { value, encode: () => new TextEncoder().encode(formatLinkAddress(value)) };
+    },
+    rejects: isMalformed,
+    // A usual speed may be said or not, and hexadecimal digits have two cases.
+    exact: false,
+    kindOf: (value) => (value as ReturnType<typeof parseLinkAddress>).is,
+  },
 ];

@@ -1,11 +1,13 @@
 /** The signer's view of the chain, and what it says of a channel, as the store has them. */
 
+import { packCoin, unpackCoin } from "../../../signer/core/chain/coins.ts";
 import { connectBlocks } from "../../../signer/core/chain/connect.ts";
 import { follow, watchesOf } from "../../../signer/core/chain/follow.ts";
 import { type Onchain, unseen } from "../../../signer/core/chain/onchain.ts";
 import { packOnchain, packView, unpackOnchain, unpackView } from "../../../signer/core/chain/records.ts";
 import { startAt } from "../../../signer/core/chain/start.ts";
 import { type ChainView, heightOf } from "../../../signer/core/chain/view.ts";
+import { coinStates } from "../../frozen/chain.ts";
 import { genesis, headerOf, last, type MadeTx, mineAll, mineEmpty, whole } from "../../scripted/chain.ts";
 import { add, htlcOf, preimageOf, start } from "../../scripted/channel.ts";
 import { curve, mutualOf, testChannel } from "../../unit/chain-channel.ts";
@@ -78,6 +80,7 @@ const once = <T>(make: () => T): (() => T) => {
   };
 };
 const viewSeeds = once(() => views().map(packView));
+const coinSeeds = once(() => Object.values(coinStates).map(packCoin));
 const onchainSeeds = once(() => told().map(packOnchain));
 
 export const onchainTargets: readonly Target[] = [
@@ -103,5 +106,16 @@ export const onchainTargets: readonly Target[] = [
     rejects: isMalformed,
     exact: true,
     kindOf: (value) => (value as Onchain).close?.closer.is ?? (value as Onchain).funding.is,
+  },
+  {
+    name: "coin-record",
+    covers: ["signer/core/chain/coins.ts unpackCoin"],
+    seeds: coinSeeds,
+    decode: (bytes) => {
+      const value = unpackCoin(bytes);
+      return { value, encode: () => packCoin(value) };
+    },
+    rejects: isMalformed,
+    exact: true,
   },
 ];

@@ -1,9 +1,9 @@
 /** A witness program as people write it (BIP 173, BIP 350). */
 
 import { bech32, bech32m } from "@scure/base";
-import { isWitnessProgram } from "../../protocol/bitcoin/script.ts";
-import type { Network } from "../../protocol/operations/fields.ts";
-import type { Script } from "../../protocol/units.ts";
+import type { Network } from "../operations/fields.ts";
+import type { Script } from "../units.ts";
+import { isWitnessProgram } from "./script.ts";
 
 const prefixes = {
   bitcoin: "bc",

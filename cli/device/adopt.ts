@@ -1,0 +1,109 @@
+/** A device for a signer that is about to be made: paired, with a seed, and asked which node its keys are of. */
+
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { hostEntropyLength } from "../../protocol/device/requests.ts";
+import { type Link, openLink } from "../../protocol/link.ts";
+import type { Network, Tier } from "../../protocol/operations/fields.ts";
+import type { NodeId } from "../../protocol/units.ts";
+import { parseLinkAddress } from "../../protocol/wire/links/address.ts";
+import { openLinkAddress } from "../../protocol/wire/links/open.ts";
+import { holdDevice } from "../../signer/device/hold.ts";
+import { linkIdentity, type PairedDevice, readPaired } from "../../signer/device/pairing.ts";
+import { linkPorts } from "../../signer/device/ports.ts";
+import { DeviceBroken, manage, meet, NotOpen } from "../../signer/device/visit.ts";
+import { SetupError } from "../../signer/setup-error.ts";
+import { Unable } from "../exit.ts";
+import { pair } from "./pair.ts";
+import { explained, inUse, refusalExit, refusalText } from "./sentences.ts";
+
+export interface AdoptOptions {
+  /** Of the signer that will be made. */
+  readonly dir: string;
+  readonly address: string;
+  readonly network: Network;
+  readonly tier: Tier;
+  readonly index: number;
+  readonly passphrase: boolean;
+  readonly codeOnStdin?: true;
+  readonly json?: true;
+  /** For a person, about what is to be done on the device. */
+  readonly tell: (text: string) => void;
+}
+
+export interface Adopted {
+  readonly name: string;
+  readonly node: NodeId;
+  /** Holds what the pairing left, until `done`. */
+  readonly from: string;
+  done(): void;
+}
+
+const withSeed = async (
+  link: Link,
+  { name, address }: PairedDevice,
+  { tell, dir }: AdoptOptions,
+): Promise<void> => {
+  const about = await manage(link, { is: "info" });
+  if (about.is !== "info") throw new DeviceBroken("the device does not say how it stands");
+  const { stage } = about.info;
+  if (stage === "locked" || stage === "unlocked") return;
+  tell(
+    "On the device: choose a PIN, and write down the 24 words that it shows. They are shown nowhere else.",
+  );
+  const entropy = new Uint8Array(randomBytes(hostEntropyLength));
+  const made = await manage(link, { is: "setup", entropy });
+  if (made.is === "refused")
+    throw new Unable(refusalExit[made.why], refusalText(made, { name, address, dir }, stage));
+  if (made.is !== "done") throw new DeviceBroken("the device answers something else than what it was asked");
+};
+
+const nodeOn = async (from: string, device: PairedDevice, options: AdoptOptions): Promise<NodeId> => {
+  const { network, tier, index, passphrase, tell, dir } = options;
+  const { name, address, key } = device;
+  const identity = linkIdentity(from);
+  const hold = await holdDevice(identity, key);
+  try {
+    if (hold === undefined) throw inUse({ name, address, dir });
+    const { transport, carrier } = await openLinkAddress(parseLinkAddress(address));
+    const link = openLink({ transport, carrier, identity, device: key, ports: linkPorts });
+    try {
+      await withSeed(link, device, options);
+      tell(`On the device: unlock it, and agree to keep a node's keys on ${network}.`);
+      const opened = await meet(link, { name, node: undefined, network, tier, index, passphrase });
+      if (opened.step > 0n)
+        throw new SetupError(
+          "exists",
+          `the device ${name} has the records of another signer's channels`,
+          "Only that signer's directory can go on with them. Without channels, wipe it: `countersign device wipe`.",
+        );
+      return opened.node;
+    } finally {
+      await link.close();
+    }
+  } catch (error) {
+    if (error instanceof NotOpen)
+      throw new SetupError("unavailable", `the device ${name} is not open: ${error.message}`, "Try again.");
+    throw explained(error, { name, address, dir });
+  } finally {
+    await hold?.release();
+    identity.secret.wipe();
+  }
+};
+
+export const adoptDevice = async (options: AdoptOptions): Promise<Adopted> => {
+  const { address, codeOnStdin, json } = options;
+  const dir = resolve(options.dir);
+  const from = mkdtempSync(join(dirname(dir), `.${basename(dir)}.pairing-`));
+  const done = (): void => rmSync(from, { recursive: true, force: true });
+  try {
+    await pair({ dir: from, address, ...(codeOnStdin ? { codeOnStdin } : {}), ...(json ? { json } : {}) });
+    const [device] = readPaired(from);
+    if (device === undefined) throw new Error("a pairing that left nothing");
+    return { name: device.name, node: await nodeOn(from, device, options), from, done };
+  } catch (error) {
+    done();
+    throw error;
+  }
+};

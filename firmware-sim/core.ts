@@ -1,0 +1,335 @@
+/**
+ * The core behind the device's keys: the one of the signer, over this device's own records, with its own limits. What a
+ * person has to agree to is asked here, on the screen, whatever the signer was told.
+ */
+
+import { equal, toHex } from "../protocol/bytes.ts";
+import { isKnown, packedFields, u8, u16, unpack } from "../protocol/codec.ts";
+import type { Curve } from "../protocol/curve/curve.ts";
+import {
+  type CoreAnswer,
+  type CoreRefusal,
+  type CoreRequest,
+  decodeCoreRequest,
+  encodeCoreAnswer,
+} from "../protocol/device/core.ts";
+import type { Request as About } from "../protocol/link/requests.ts";
+import { invalid, Malformed } from "../protocol/malformed.ts";
+import type { ListedApproval } from "../protocol/operations/admin.ts";
+import * as f from "../protocol/operations/fields.ts";
+import { type AnyRequest, unpackRequest } from "../protocol/operations/index.ts";
+import type { Refusal } from "../protocol/outcome.ts";
+import { Secret } from "../protocol/secret.ts";
+import { Fault } from "../signer/core/fault.ts";
+import { unpackApproval } from "../signer/core/node-records.ts";
+import type { Policy } from "../signer/core/policy.ts";
+import type { Keyring } from "../signer/core/ports.ts";
+import { judgedTwice } from "../signer/core/second.ts";
+import { openSession, type Session } from "../signer/core/session.ts";
+import { publicOf, saidOf } from "./answers.ts";
+import type { Serve, Served } from "./device.ts";
+import type { Place } from "./journal.ts";
+import { type Ledger, openLedger } from "./ledger.ts";
+import { devicePolicy, mostAccepted, mostHtlcs } from "./limits.ts";
+import { shownOf } from "./questions.ts";
+import { NotTaken, storeOver } from "./store.ts";
+
+export interface OwnKeyring extends Keyring {
+  close(): void;
+}
+
+export interface CoreParts {
+  readonly curve: Curve;
+  readonly keyringOf: (root: {
+    readonly seed: Secret;
+    readonly network: f.Network;
+    readonly nodeIndex: number;
+  }) => OwnKeyring;
+  readonly software: string;
+  /** What this firmware is built with, where that is not `limits.ts`. */
+  readonly policy?: (network: f.Network) => Policy;
+}
+
+const nodeAt: Place = "setting/1";
+const nodeForm = packedFields({
+  format: u8("version of the format", (n) => {
+    if (n !== 1) throw invalid(`${n} is not known to this firmware`);
+    return n;
+  }),
+  network: f.network,
+  tier: f.tier,
+  index: u16("which of the seed's nodes", (n) => n),
+});
+
+interface Open {
+  readonly session: Session;
+  readonly ledger: Ledger;
+}
+
+const refused = (why: CoreRefusal): CoreAnswer => ({ is: "refused", why });
+const told = (network: f.Network): string => (network === "bitcoin" ? "bitcoin: real money" : network);
+
+const htlcsIn = ({ body }: AnyRequest): number =>
+  ("htlcs" in body ? body.htlcs.length : 0) +
+  ("trimmed" in body && Array.isArray(body.trimmed) ? body.trimmed.length : 0);
+
+/** Strangers choose what a channel receives, so how much of it there may be is settled before it opens. */
+const acceptedIn = ({ name, body }: AnyRequest): number => {
+  if (name !== "check" && name !== "setup") return 0;
+  const { maxAcceptedHtlcs } = body.terms.holder;
+  return isKnown(maxAcceptedHtlcs) ? maxAcceptedHtlcs : 0;
+};
+
+const noRoom = (final: boolean, facts: Refusal["facts"], hint: string): Refusal => ({
+  rule: "device-room",
+  kind: "limit",
+  final,
+  sentence: "What a device remembers, and answers at once, has a limit.",
+  facts,
+  hint,
+});
+
+const notAgreed = (id: string): Refusal => ({
+  rule: "device-consent",
+  kind: "consent",
+  final: false,
+  sentence: "Yes is said by a person at the device, and by nobody else.",
+  facts: [{ name: "approval", value: id }],
+  hint: "Answer on the device's screen: it shows the question when the host asks again.",
+});
+
+export const coreBehind =
+  ({ curve, keyringOf, software, policy = devicePolicy }: CoreParts): Serve =>
+  async ({ seed: given, journal, key: pagesKey, consent, onFault }) => {
+    const seed = given.use((bytes) => new Secret(bytes));
+    const key = pagesKey.use((bytes) => new Secret(bytes));
+    /** Of questions that a person said yes to, at this device, since it was unlocked. */
+    const approved = new Set<string>();
+    let keyring: OwnKeyring | undefined;
+    let loading: Ledger | undefined;
+    let open: Open | undefined;
+    /** As the request says that is judged: a step that is taken again must not depend on those before it. */
+    let clock = 0;
+    let witness = 0n;
+    let isClosed = false;
+    let turn: Promise<unknown> = Promise.resolve();
+
+    const settings = (network: f.Network, tier: f.Tier) => ({
+      network,
+      tier,
+      policy: policy(network),
+      curve,
+      software,
+    });
+
+    const settingIn = () => {
+      const bytes = journal.get(nodeAt);
+      return bytes === undefined ? undefined : unpack(nodeForm, bytes);
+    };
+
+    /** Loaded anew from what is in flash. */
+    const reset = (): void => {
+      open?.ledger.wipe();
+      loading?.wipe();
+      open = undefined;
+      loading = undefined;
+    };
+
+    const keep = async (
+      { network, tier, index }: CoreRequest & { is: "open" },
+      about: About,
+    ): Promise<CoreAnswer> => {
+      const known = settingIn();
+      if (known !== undefined && (known.network !== network || known.tier !== tier || known.index !== index))
+        return refused("network");
+      if (known === undefined) {
+        const agreed = await consent(about, "Keep a node's keys", [
+          { label: "Network", value: { is: "word", word: told(network) } },
+          { label: "The host tells", value: { is: "word", word: tier } },
+          { label: "Which of the seed's", value: { is: "count", count: BigInt(index), unit: "" } },
+        ]);
+        if (agreed !== true) return refused(agreed === undefined ? "busy" : "denied");
+        journal.commit(new Map([[nodeAt, nodeForm.encode({ format: 1, network, tier, index })]]));
+      }
+      keyring ??= keyringOf({ seed, network, nodeIndex: index });
+      if (open === undefined) {
+        reset();
+        loading = openLedger({ journal, key });
+      }
+      const ledger = open?.ledger ?? loading;
+      const { step, witness: highest } = ledger ?? openLedger({ journal, key });
+      return { is: "opened", node: keyring.node, step, witness: highest, isOpen: open !== undefined };
+    };
+
+    const begin = async (): Promise<CoreAnswer> => {
+      const setting = settingIn();
+      if (loading === undefined || keyring === undefined || setting === undefined) return refused("order");
+      const ledger = loading;
+      const begun = ledger.begin();
+      if (begun.is === "refused") {
+        reset();
+        return begun;
+      }
+      const session = await openSession({
+        settings: settings(setting.network, setting.tier),
+        store: storeOver(ledger, keyring.node, () => witness),
+        keyring,
+        journal: { decided: () => [], refused: () => {} },
+        verify: async (jobs) => curve.verifyBatch(jobs),
+        now: () => clock,
+        report: (error) => {
+          // The core tells of its store's troubles in words of its own.
+          const cause = error instanceof Fault ? (error.cause ?? error) : error;
+          if (!isClosed && !(cause instanceof NotTaken)) onFault(cause);
+        },
+      });
+      open = { session, ledger };
+      loading = undefined;
+      return { is: "begun", step: ledger.step, isBehind: ledger.isBehind };
+    };
+
+    /** Undefined: it is for the core to say. */
+    const unfit = (request: AnyRequest, ledger: Ledger): Refusal | undefined => {
+      // The approver's own word: whatever is decided at the signer alone stays there.
+      if (!judgedTwice.has(request.name) && request.name !== "decideApproval")
+        throw new Malformed("request", `${request.name} is not for a device`);
+      const [htlcs, accepted] = [htlcsIn(request), acceptedIn(request)];
+      if (htlcs > mostHtlcs)
+        return noRoom(
+          false,
+          [{ name: "htlcs", value: String(htlcs) }],
+          "Let the host accept fewer HTLCs in a channel.",
+        );
+      if (accepted > mostAccepted)
+        return noRoom(
+          true,
+          [{ name: "maxAcceptedHtlcs", value: String(accepted) }],
+          `Let the host accept at most ${mostAccepted} HTLCs in a channel.`,
+        );
+      if (request.name !== "decideApproval" || request.body.verdict !== "approve" || ledger.isBehind)
+        return undefined;
+      const id = toHex(request.body.id);
+      const record = ledger.records().get(`approval/${id}`);
+      // What was decided before stays so, whoever asks again.
+      if (record === undefined || unpackApproval(record.bytes).standing !== "pending") return undefined;
+      return approved.has(id) ? undefined : notAgreed(id);
+    };
+
+    const judge = async ({
+      step,
+      now,
+      request,
+      ...said
+    }: CoreRequest & { is: "judge" }): Promise<CoreAnswer> => {
+      if (open === undefined) return refused("order");
+      const { session, ledger } = open;
+      const { isBehind } = ledger;
+      if (step !== (isBehind ? ledger.step - 1n : ledger.step)) {
+        const pages = isBehind ? undefined : ledger.since(step);
+        if (pages === undefined) return refused(step > ledger.step ? "pages-ahead" : "pages-old");
+        return { is: "pages", step: ledger.step, pages };
+      }
+      const asked = unpackRequest(request);
+      const refusal = unfit(asked, ledger);
+      if (refusal !== undefined) return { is: "refusal", step, pages: [], refusal };
+      clock = Number(now);
+      witness = said.witness;
+      const outcome = await session.respond(asked, "signer");
+      // Locked meanwhile: whatever it was going to say, the keys are gone.
+      if (isClosed) return refused("order");
+      const fault = session.fault();
+      const { notTaken } = ledger;
+      // It was the step that had been cut off, or nothing of it leaves.
+      if (ledger.isBehind || (isBehind && fault !== undefined)) {
+        reset();
+        return refused("page-differs");
+      }
+      // The session goes on from a step that is not in flash, so it is opened anew.
+      if (notTaken === "room") {
+        reset();
+        return {
+          is: "refusal",
+          step,
+          pages: [],
+          refusal: noRoom(false, [], "Close channels, or ask for less at once."),
+        };
+      }
+      if (fault !== undefined) return { is: "fault", fault };
+      if (asked.name === "decideApproval") approved.delete(toHex(asked.body.id));
+      return saidOf(asked, outcome, { step: ledger.step, pages: ledger.since(step) ?? [] });
+    };
+
+    const consult = async (id: Uint8Array, about: About): Promise<CoreAnswer> => {
+      if (open === undefined) return refused("order");
+      const { session } = open;
+      const key = toHex(id);
+      const listed = await session.respond(
+        { name: "listApprovals", body: { node: session.node, state: "pending" } },
+        "device",
+      );
+      if (listed.is !== "reply") return refused("order");
+      const { approvals } = listed.reply as { readonly approvals: readonly ListedApproval[] };
+      const question = approvals.find((one) => equal(one.id, id));
+      if (question === undefined) return refused("unknown");
+      // The answer was lost on the way; nothing was done with it yet.
+      if (approved.has(key)) return { is: "verdict", verdict: "approve" };
+      const { title, facts } = shownOf(question, settingIn()?.network ?? "bitcoin");
+      const agreed = await consent(about, title, facts);
+      if (agreed === undefined) return refused("busy");
+      if (agreed) approved.add(key);
+      return { is: "verdict", verdict: agreed ? "approve" : "deny" };
+    };
+
+    /** One after the other: each is judged on what the one before left, and none for a signer that is gone. */
+    const inTurn = ({ signal }: About, action: () => Promise<CoreAnswer>): Promise<CoreAnswer> => {
+      const mine = turn.then(() => (isClosed || signal.aborted ? refused("order") : action()));
+      turn = mine.catch(() => {});
+      return mine;
+    };
+
+    const load = async (pages: readonly Uint8Array[]): Promise<CoreAnswer> => {
+      if (loading === undefined) return refused("order");
+      for (const page of pages) {
+        const why = loading.load(page);
+        if (why !== undefined) return why;
+      }
+      return { is: "done" };
+    };
+
+    const answerTo = async (request: CoreRequest, about: About): Promise<CoreAnswer> => {
+      switch (request.is) {
+        case "open":
+          return inTurn(about, () => keep(request, about));
+        case "load":
+          return inTurn(about, () => load(request.pages));
+        case "begin":
+          return inTurn(about, begin);
+        case "judge":
+          return inTurn(about, () => judge(request));
+        case "consult":
+          return consult(request.approval, about);
+        case "basepoints":
+        case "points":
+        case "closingScript":
+        case "walletKey":
+        case "identity":
+        case "ecdh":
+        case "payerKey":
+        case "random":
+          return keyring === undefined ? refused("order") : publicOf(keyring, request);
+      }
+    };
+
+    return {
+      answer: async (bytes, about) => encodeCoreAnswer(await answerTo(decodeCoreRequest(bytes), about)),
+      close: () => {
+        isClosed = true;
+        reset();
+        keyring?.close();
+        keyring = undefined;
+        seed.wipe();
+        key.wipe();
+        approved.clear();
+      },
+    } satisfies Served;
+  };

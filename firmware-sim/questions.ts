@@ -1,0 +1,100 @@
+/** A question of the core as the screen shows it. The labels are the firmware's own; what others wrote is quoted. */
+
+import { addressOf } from "../protocol/bitcoin/address.ts";
+import { isWitnessProgram } from "../protocol/bitcoin/script.ts";
+import { fromHex, toHex } from "../protocol/bytes.ts";
+import type { ListedApproval } from "../protocol/operations/admin.ts";
+import type { Network } from "../protocol/operations/fields.ts";
+import type { Script } from "../protocol/units.ts";
+import type { Fact, Value } from "./screen.ts";
+
+const titles: Readonly<Record<ListedApproval["subject"], string>> = {
+  payment: "Pay",
+  outputs: "Send on chain",
+  opening: "Open a channel",
+};
+
+const labels: Readonly<Record<string, string>> = {
+  kind: "Kind",
+  amount: "Amount",
+  feeLimit: "Fee up to",
+  payee: "To",
+  hash: "Payment hash",
+  description: "It says",
+  peer: "With",
+  value: "Size",
+  weFund: "We pay in",
+  push: "We give away",
+  opener: "Opened by",
+  pays: "Pays",
+  leaves: "Leaves us",
+  andMore: "And",
+  wasToFundAChannel: "Was to fund",
+};
+
+/** Which the core works out itself. What a name that is not here says may be another's words, whatever they look like. */
+const forms: Readonly<Record<string, "amount" | "key" | "output">> = {
+  amount: "amount",
+  feeLimit: "amount",
+  value: "amount",
+  weFund: "amount",
+  push: "amount",
+  payee: "key",
+  hash: "key",
+  peer: "key",
+  pays: "output",
+};
+
+const money = /^(\d{1,19}) (msat|sat)$/;
+const key = /^0[23][0-9a-f]{64}$|^[0-9a-f]{64}$/;
+const output = /^(\d{1,16}) sat to script ((?:[0-9a-f]{2})+)$/;
+
+const msatOf = (count: string, unit: string | undefined): bigint =>
+  unit === "sat" ? BigInt(count) * 1000n : BigInt(count);
+
+const addressIn = (network: Network, script: Uint8Array): Value =>
+  isWitnessProgram(script as Script)
+    ? { is: "address", text: addressOf(network, script) }
+    : { is: "text", text: `script ${toHex(script)}` };
+
+interface Said {
+  readonly name: string;
+  readonly value: string;
+}
+
+const factsOf = (network: Network, { name, value }: Said): readonly Fact[] => {
+  const label = labels[name] ?? "Also";
+  const quoted: readonly Fact[] = [{ label, value: { is: "text", text: value } }];
+  switch (forms[name] ?? "text") {
+    case "amount": {
+      const [, count, unit] = money.exec(value) ?? [];
+      return count === undefined ? quoted : [{ label, value: { is: "amount", msat: msatOf(count, unit) } }];
+    }
+    case "key":
+      return key.test(value) ? [{ label, value: { is: "key", bytes: fromHex(value) } }] : quoted;
+    case "output": {
+      const [, paid, script] = output.exec(value) ?? [];
+      if (paid === undefined || script === undefined) return quoted;
+      return [
+        { label, value: { is: "amount", msat: msatOf(paid, "sat") } },
+        { label: "To", value: addressIn(network, fromHex(script)) },
+      ];
+    }
+    case "text":
+      return quoted;
+  }
+};
+
+export interface Shown {
+  readonly title: string;
+  readonly facts: readonly Fact[];
+}
+
+/** The amount first, as the core knows it, whatever else is said about it. */
+export const shownOf = ({ subject, amount, shown }: ListedApproval, network: Network): Shown => ({
+  title: titles[subject],
+  facts: [
+    { label: "In all", value: { is: "amount", msat: amount } },
+    ...shown.flatMap((fact) => factsOf(network, fact)),
+  ],
+});

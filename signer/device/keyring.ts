@@ -1,0 +1,328 @@
+/**
+ * Keys on a device. What they are for is judged there again; what anybody may know is remembered here. The cable may be
+ * pulled at any time: who waits goes on waiting for a while, and is then told that the device is away.
+ */
+
+import { fromHex, toHex } from "../../protocol/bytes.ts";
+import type { CoreAnswer, CoreRequest } from "../../protocol/device/core.ts";
+import { type Link, LinkError } from "../../protocol/link.ts";
+import { type AnyRequest, type Name, packRequest, unpackReply } from "../../protocol/operations/index.ts";
+import type { Outcome } from "../../protocol/outcome.ts";
+import type { ChannelId, NodeId } from "../../protocol/units.ts";
+import { LinkUnavailable } from "../../protocol/wire/links/trouble.ts";
+import { Fault } from "../core/fault.ts";
+import { channelIn } from "../core/places.ts";
+import { type Durable, type Job, type Keyring, KeysAway, type Second, type Signed } from "../core/ports.ts";
+import { questionIn } from "../core/second.ts";
+import { type Absence, keysAway } from "./away.ts";
+import { publicFacts, type Told } from "./facts.ts";
+import type { Shelf } from "./shelf.ts";
+import { askCore, DeviceBroken, type Kept, NotOpen, visit } from "./visit.ts";
+
+export interface DeviceTimes {
+  /** How long a request waits for a device that is away. */
+  readonly patienceMs: number;
+  /** Between two looks for it. */
+  readonly retryMs: number;
+  /** How long a request waits for a person; later the same request finds what they said. */
+  readonly personMs: number;
+}
+
+export const usualDeviceTimes: DeviceTimes = { patienceMs: 20_000, retryMs: 1_000, personMs: 60_000 };
+
+export interface DeviceKeyringOptions extends Kept {
+  readonly node: NodeId;
+  /** Opens cable and link; the device may be elsewhere each time. */
+  readonly connect: () => Promise<Link>;
+  readonly shelf: Shelf;
+  /** Seconds since 1970. */
+  readonly now: () => number;
+  /** Commits of the signer's store. */
+  readonly witness: () => number;
+  /** Of each change; `what` is for the log, and says nothing of keys. */
+  readonly onState: (state: Absence | "open", what: string) => void;
+  readonly report: (error: unknown) => void;
+  readonly times?: Partial<DeviceTimes>;
+}
+
+export interface DeviceKeyring extends Keyring {
+  readonly second: Second;
+  state(): Absence | "open";
+  /** A person answered on the device; whoever asked for it hears of it. */
+  onVerdict(listener: (approval: Uint8Array, verdict: "approve" | "deny") => Promise<void>): void;
+  close(): Promise<void>;
+}
+
+const pause = (ms: number): Promise<void> =>
+  new Promise((done) => {
+    setTimeout(done, ms).unref();
+  });
+
+const unexpected = (): Error =>
+  new Fault("keyring", "the device answers something else than what it was asked");
+
+export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring => {
+  const { name, node, connect, shelf, now, witness, onState, report } = options;
+  const times: DeviceTimes = { ...usualDeviceTimes, ...options.times };
+  let link: Link | undefined;
+  /** The same, and from its beginning on: a person may take their time to unlock. */
+  let visited: Link | undefined;
+  let state: Absence | "open" = "unplugged";
+  let because = "";
+  let closed = false;
+  let waiting = Promise.withResolvers<void>();
+  let turn: Promise<unknown> = Promise.resolve();
+  let verdicts: (approval: Uint8Array, verdict: "approve" | "deny") => Promise<void> = async () => {};
+  /** Questions that wait for the person, by id. */
+  const questions = new Map<string, Promise<void>>();
+
+  const enter = (next: Absence | "open", what = ""): void => {
+    if (state === next && because === what) return;
+    state = next;
+    because = what;
+    if (next === "open") waiting.resolve();
+    onState(next, what);
+  };
+
+  const leave = (why: Absence, what: string): void => {
+    if (state === "open") waiting = Promise.withResolvers();
+    enter(why, what);
+  };
+
+  const ready = async (until: number): Promise<Link> => {
+    for (;;) {
+      if (closed) throw keysAway(name, "closed", "");
+      if (state === "open" && link !== undefined) return link;
+      const left = until - performance.now();
+      if (left <= 0) throw keysAway(name, state === "open" ? "opening" : state, because);
+      await Promise.race([waiting.promise, pause(Math.min(left, 1_000))]);
+    }
+  };
+
+  /** A fault of the device's is none of this signer's: whoever starts it again can go on. */
+  const broken = async (what: string): Promise<Error> => {
+    leave("broken", what);
+    await link?.close();
+    return keysAway(name, "broken", what);
+  };
+
+  /** Asked again over another cable where this one was pulled: whatever is asked may be repeated. */
+  const request = async (
+    body: () => CoreRequest | Promise<CoreRequest>,
+    patienceMs = times.patienceMs,
+  ): Promise<CoreAnswer> => {
+    const until = performance.now() + patienceMs;
+    for (;;) {
+      const over = await ready(until);
+      try {
+        const answer = await askCore(over, await body());
+        if (answer.is !== "refused" || answer.why !== "order") return answer;
+        leave("opening", "it was started again");
+        await over.close();
+      } catch (error) {
+        if (error instanceof DeviceBroken) throw await broken(error.message);
+        if (error instanceof NotOpen) leave(error.why, error.message);
+        else if (error instanceof LinkError) leave("unplugged", error.message);
+        else throw error;
+        await over.close();
+      }
+    }
+  };
+
+  const judgeNow = async (asked: AnyRequest): Promise<Outcome<Name>> => {
+    const packed = packRequest(asked.name, asked.body as never);
+    const step = { now: BigInt(now()), witness: BigInt(witness()), request: packed };
+    // Each time over an open device, with which the step before is settled.
+    const ask = async (): Promise<CoreRequest> => {
+      await shelf.pend(step);
+      return { is: "judge", step: shelf.step(), ...step };
+    };
+    for (;;) {
+      const answer = await request(ask);
+      if ("pages" in answer) await shelf.keep(answer);
+      switch (answer.is) {
+        // The answer before was lost on the way: what it brought came now, and the question is still open.
+        case "pages":
+          continue;
+        case "reply": {
+          const { name: what, body } = unpackReply(answer.reply);
+          if (what !== asked.name) throw unexpected();
+          facts.learn(asked, body);
+          return { is: "reply", reply: body };
+        }
+        case "refusal":
+          return { is: "refusal", refusal: answer.refusal };
+        case "malformed":
+          return { is: "malformed", malformed: answer.malformed };
+        case "fault":
+          throw await broken(answer.fault.sentence);
+        case "refused":
+          leave("records", answer.why);
+          await link?.close();
+          throw keysAway(name, "records", answer.why);
+        case "opened":
+        case "done":
+        case "begun":
+        case "verdict":
+        case "basepoints":
+        case "points":
+        case "script":
+        case "walletKey":
+        case "identity":
+        case "bytes":
+        case "point":
+          throw unexpected();
+      }
+    }
+  };
+
+  /** A step of the device follows from the one before. */
+  const inTurn = <T>(action: () => Promise<T>): Promise<T> => {
+    const mine = turn.then(action);
+    turn = mine.catch(() => {});
+    return mine;
+  };
+
+  /** Channels whose last request waits for a person: what follows in them waits too, and nothing else does. */
+  const held = new Map<ChannelId, Promise<Outcome<Name>>>();
+
+  const afterPerson = async (asked: AnyRequest, first: Outcome<Name>, id: string): Promise<Outcome<Name>> => {
+    const isAnswered = await Promise.race([
+      consulted(id).then(() => true),
+      pause(times.personMs).then(() => false),
+    ]);
+    return isAnswered ? inTurn(() => judgeNow(asked)) : first;
+  };
+
+  const judge = async (asked: AnyRequest): Promise<Outcome<Name>> => {
+    const channel = channelIn(asked.body);
+    for (;;) {
+      // All that is needed is done in its turn, so that whoever comes next finds the channel held.
+      const { answer } = await inTurn(async () => {
+        if (channel !== undefined && held.has(channel)) return { answer: undefined };
+        const first = await judgeNow(asked);
+        const id = questionOf(first);
+        if (id === undefined) return { answer: first };
+        const late = afterPerson(asked, first, id);
+        if (channel !== undefined) {
+          held.set(channel, late);
+          late.catch(() => {}).finally(() => held.delete(channel));
+        }
+        return { answer: late };
+      });
+      if (answer !== undefined) return answer;
+      await held.get(channel as ChannelId)?.catch(() => {});
+    }
+  };
+
+  const consult = async (id: string): Promise<void> => {
+    const approval = fromHex(id);
+    for (;;) {
+      const answer = await request(() => ({ is: "consult", approval }), 24 * 3_600_000);
+      if (answer.is === "verdict") {
+        const decided: AnyRequest = {
+          name: "decideApproval",
+          body: { node, id: approval, verdict: answer.verdict, by: `device ${name}` } as never,
+        };
+        const outcome = await inTurn(() => judgeNow(decided));
+        if (outcome.is === "reply") await verdicts(approval, answer.verdict);
+        return;
+      }
+      // Decided meanwhile, or its time is over.
+      if (answer.is === "refused" && answer.why === "unknown") return;
+      if (answer.is !== "refused") throw unexpected();
+      await pause(times.retryMs);
+      if (closed) return;
+    }
+  };
+
+  let consulting: Promise<unknown> = Promise.resolve();
+  /** One after the other; a question that is on the screen is not asked twice. */
+  const consulted = (id: string): Promise<void> => {
+    const known = questions.get(id);
+    if (known !== undefined) return known;
+    const mine = consulting
+      .then(() => consult(id))
+      .catch((error: unknown) => {
+        if (!closed && !(error instanceof KeysAway)) report(error);
+      })
+      .finally(() => questions.delete(id));
+    questions.set(id, mine);
+    consulting = mine;
+    return mine;
+  };
+
+  const run = async (): Promise<void> => {
+    while (!closed) {
+      let opened: Link | undefined;
+      try {
+        opened = await connect();
+        visited = opened;
+        if (closed) break;
+        enter(state === "open" ? "opening" : state, because);
+        await visit(opened, { kept: options, shelf, witness });
+        link = opened;
+        enter("open");
+        const ended = await opened.closed;
+        leave("unplugged", ended.message);
+      } catch (error) {
+        if (error instanceof NotOpen) {
+          enter(error.why, error.message);
+          await pause(error.waitMs);
+        } else if (error instanceof LinkError || error instanceof LinkUnavailable)
+          enter("unplugged", error.message);
+        else if (error instanceof DeviceBroken) enter("broken", error.message);
+        else report(error);
+      } finally {
+        link = undefined;
+        visited = undefined;
+        await opened?.close();
+      }
+      if (!closed) await pause(times.retryMs);
+    }
+  };
+
+  const told: Told = async (body, is) => {
+    const answer = await request(() => body);
+    if (answer.is !== is) throw unexpected();
+    return answer as never;
+  };
+
+  const facts = publicFacts(told);
+  const running = run();
+
+  return {
+    node,
+    second: { judge: (asked: Durable<AnyRequest>) => judge(asked) },
+    state: () => state,
+    onVerdict: (listener) => {
+      verdicts = listener;
+    },
+    basepoints: facts.basepoints,
+    points: facts.points,
+    closingScript: facts.closingScript,
+    walletKey: facts.walletKey,
+    identity: facts.identity,
+    payerKey: facts.payerKey,
+    ecdh: async (point) => (await told({ is: "ecdh", point }, "bytes")).bytes,
+    random: async (count) => (await told({ is: "random", count }, "bytes")).bytes,
+    sign: async <J extends Job>(job: Durable<J>): Promise<Signed[J["kind"]]> => {
+      throw new Fault("keyring", `a device signs no bare job: ${job.kind}`);
+    },
+    close: async () => {
+      closed = true;
+      waiting.resolve();
+      await visited?.close();
+      await running;
+    },
+  };
+};
+
+/** A person is to be asked. */
+export const questionOf = (outcome: Outcome<Name>): string | undefined => {
+  if (outcome.is === "refusal") return questionIn(outcome.refusal);
+  if (outcome.is !== "reply" || !("standing" in outcome.reply) || !("approval" in outcome.reply))
+    return undefined;
+  const { standing, approval } = outcome.reply;
+  return standing === "pending" ? toHex(approval) : undefined;
+};

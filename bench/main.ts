@@ -2,6 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { runChannels } from "./channels.ts";
+import { runDevice } from "./device.ts";
 import { runLinks } from "./links.ts";
 import { runNodes } from "./nodes.ts";
 import { runPayments } from "./payments.ts";
@@ -16,6 +17,7 @@ const suites = {
   payments: runPayments,
   nodes: runNodes,
   links: runLinks,
+  device: runDevice,
 } as const;
 type Suite = keyof typeof suites;
 
@@ -27,6 +29,7 @@ SUITE:
   channels    a thousand channels in one signer: operations a second with 1, 64 and 1,000 at work, and memory
   payments    an LDK node with remote keys beside one with LDK's own: payments a second, one and ten in flight
   nodes       50 LDK nodes in one worker, and ten with a worker each: memory, time to start one, a block for all
+  device      an update of a channel with its keys on a device, over several cables, beside keys in memory
   links       a request to a device over memory, a Unix socket and a serial line, beside the bare cable; slow cables
 
 Options:

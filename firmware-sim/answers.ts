@@ -24,7 +24,7 @@ export const saidOf = ({ name }: AnyRequest, outcome: Outcome<Name>, after: Afte
   }
 };
 
-export type Public = Exclude<CoreRequest, { is: "open" | "load" | "begin" | "judge" | "consult" }>;
+export type Public = Exclude<CoreRequest, { is: "open" | "load" | "begin" | "judge" | "consult" | "vouch" }>;
 
 /** Told to whoever is paired, without a step. */
 export const publicOf = async (keyring: Keyring, request: Public): Promise<CoreAnswer> => {

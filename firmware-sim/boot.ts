@@ -9,7 +9,8 @@ import { openPanel, type Panel } from "./panel.ts";
 import type { Screen } from "./screen.ts";
 import { openVault } from "./vault.ts";
 
-export interface BootOptions extends Pick<DeviceParts, "random" | "int" | "tick" | "serve" | "onFault"> {
+export interface BootOptions
+  extends Pick<DeviceParts, "random" | "int" | "tick" | "serve" | "firmware" | "onFault"> {
   readonly flash: Flash;
   /** 32 bytes that the factory burnt into the chip, outside of the flash. */
   readonly secret: Secret;

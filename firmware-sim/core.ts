@@ -24,15 +24,18 @@ import { Fault } from "../signer/core/fault.ts";
 import { unpackApproval } from "../signer/core/node-records.ts";
 import type { Policy } from "../signer/core/policy.ts";
 import type { Keyring } from "../signer/core/ports.ts";
+import { unpackChannel } from "../signer/core/records.ts";
 import { judgedTwice } from "../signer/core/second.ts";
 import { openSession, type Session } from "../signer/core/session.ts";
+import type { Live } from "../signer/core/state.ts";
+import { liveOf } from "../signer/core/step.ts";
 import { publicOf, saidOf } from "./answers.ts";
 import type { Serve, Served } from "./device.ts";
 import type { Place } from "./journal.ts";
-import { type Ledger, openLedger } from "./ledger.ts";
+import { type Ledger, openLedger, vouchAt } from "./ledger.ts";
 import { devicePolicy, mostAccepted, mostHtlcs } from "./limits.ts";
-import { shownOf } from "./questions.ts";
-import { NotTaken, storeOver } from "./store.ts";
+import { channelFacts, shownOf } from "./questions.ts";
+import { channelIn, NotTaken, storeOver } from "./store.ts";
 
 export interface OwnKeyring extends Keyring {
   close(): void;
@@ -98,6 +101,17 @@ const notAgreed = (id: string): Refusal => ({
   hint: "Answer on the device's screen: it shows the question when the host asks again.",
 });
 
+/** Where others paid in, as far as the records say: only what is all our own needs nobody's word. */
+const uncertain = function* (ledger: Ledger): Generator<readonly [bigint, Live]> {
+  for (const [key, { bytes }] of ledger.records()) {
+    const id = channelIn(key);
+    const live = id === undefined ? undefined : liveOf(unpackChannel(bytes));
+    if (id === undefined || live === undefined) continue;
+    const { contribution, value } = live.setup.terms;
+    if (contribution !== value) yield [id, live];
+  }
+};
+
 export const coreBehind =
   ({ curve, keyringOf, software, policy = devicePolicy }: CoreParts): Serve =>
   async ({ seed: given, journal, key: pagesKey, consent, onFault }) => {
@@ -114,7 +128,11 @@ export const coreBehind =
     let isClosed = false;
     let turn: Promise<unknown> = Promise.resolve();
 
+    /** Channels of which a person said that they are not in the chain, since it was unlocked. */
+    const doubted = new Set<bigint>();
+
     const settings = (network: f.Network, tier: f.Tier) => ({
+      isDeep: (channel: bigint) => journal.get(vouchAt(channel)) !== undefined,
       network,
       tier,
       policy: policy(network),
@@ -280,6 +298,26 @@ export const coreBehind =
       return { is: "verdict", verdict: agreed ? "approve" : "deny" };
     };
 
+    /** A chain is nothing that a device sees: that others' money is in a channel, a person tells it once. */
+    const vouch = async (about: About): Promise<CoreAnswer> => {
+      if (open === undefined || open.ledger.isBehind) return refused("order");
+      const { ledger } = open;
+      let isAsked = false;
+      for (const [id, live] of uncertain(ledger)) {
+        if (doubted.has(id) || journal.get(vouchAt(id)) !== undefined) continue;
+        isAsked = true;
+        const agreed = await consent(about, "Is it in the chain", channelFacts(live.setup));
+        if (isClosed || open?.ledger !== ledger) return refused("order");
+        if (agreed === undefined) return refused("busy");
+        if (!agreed) doubted.add(id);
+        else {
+          journal.commit(new Map([[vouchAt(id), Uint8Array.of(1)]]));
+          return { is: "verdict", verdict: "approve" };
+        }
+      }
+      return isAsked ? { is: "verdict", verdict: "deny" } : refused("unknown");
+    };
+
     /** One after the other: each is judged on what the one before left, and none for a signer that is gone. */
     const inTurn = ({ signal }: About, action: () => Promise<CoreAnswer>): Promise<CoreAnswer> => {
       const mine = turn.then(() => (isClosed || signal.aborted ? refused("order") : action()));
@@ -308,6 +346,8 @@ export const coreBehind =
           return inTurn(about, () => judge(request));
         case "consult":
           return consult(request.approval, about);
+        case "vouch":
+          return vouch(about);
         case "basepoints":
         case "points":
         case "closingScript":

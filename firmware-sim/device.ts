@@ -8,10 +8,13 @@ import {
   encodeDeviceAnswer,
   forCore,
   forDevice,
+  longestFirmware,
+  messagesVersion,
 } from "../protocol/device/requests.ts";
 import type { Compare } from "../protocol/link/comparison.ts";
 import type { Request } from "../protocol/link/requests.ts";
 import { invalid, Malformed } from "../protocol/malformed.ts";
+import { clip } from "../protocol/outcome.ts";
 import type { Secret } from "../protocol/secret.ts";
 import { agree, consents, Denied, enterPassphrase, newPassphrase, type Person } from "./entry.ts";
 import { done, openFlows, refuse } from "./flows.ts";
@@ -54,6 +57,8 @@ export interface DeviceParts {
   /** Milliseconds that never go back, from any beginning. */
   readonly tick: () => number;
   readonly serve: Serve;
+  /** Its name and version, as it tells them. */
+  readonly firmware?: string;
   readonly onFault: (error: unknown) => void;
 }
 
@@ -87,6 +92,7 @@ export const idleScreen = ({ stage }: Vault, isPairingOpen: boolean): Screen => 
 
 export const runDevice = (parts: DeviceParts): Device => {
   const { journal, vault, panel, random, int, tick, serve, onFault } = parts;
+  const { firmware = "countersign device" } = parts;
   let served: Served | undefined;
   let fingerprint: Uint8Array | undefined;
   let pairingUntil: number | undefined;
@@ -181,6 +187,8 @@ export const runDevice = (parts: DeviceParts): Device => {
         return {
           is: "info",
           info: {
+            messages: messagesVersion,
+            firmware: clip(firmware, longestFirmware),
             stage: vault.stage === "unlocked" && served === undefined ? "locked" : vault.stage,
             isVerified: vault.isVerified,
             attemptsLeft: vault.attemptsLeft,

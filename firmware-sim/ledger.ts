@@ -94,6 +94,8 @@ export const rootIn = (journal: Journal): Root => {
 export const mostLoaded = 256 * 1024 * 1024;
 export const mostKept = mostLoaded - 64 * 1024 * 1024;
 
+/** A person has seen its funding in the chain: beside the standing, and forgotten with it. */
+export const vouchAt = (id: bigint): Place => `vouch/${id}`;
 const standingAt = (id: bigint): Place => `channel/${id}`;
 
 export const openLedger = ({ journal, key }: { readonly journal: Journal; readonly key: Secret }): Ledger => {
@@ -126,6 +128,8 @@ export const openLedger = ({ journal, key }: { readonly journal: Journal; readon
         standingAt(channel.id),
         channel.standing === undefined ? undefined : encodeStanding(channel.standing),
       );
+      if (channel.standing === undefined && journal.get(vouchAt(channel.id)) !== undefined)
+        after.set(vouchAt(channel.id), undefined);
     }
     return after;
   };

@@ -16,7 +16,9 @@ import { type FlashSim, PowerCut } from "./flash.ts";
 import type { Button, Screen } from "./screen.ts";
 import { deriveSecret } from "./seal.ts";
 
-export interface DeviceProcessOptions extends Pick<BootOptions, "int" | "tick" | "serve">, LinkPorts {
+export interface DeviceProcessOptions
+  extends Pick<BootOptions, "int" | "tick" | "serve" | "firmware">,
+    LinkPorts {
   readonly flash: FlashSim;
   /** What the factory burnt into the chip. */
   readonly secret: Secret;
@@ -48,7 +50,8 @@ export const mostCables = 16;
 export const linkKeyOf = (secret: Secret) => keyPair(deriveSecret(secret, "link"));
 
 export const runDeviceProcess = (options: DeviceProcessOptions): DeviceProcess => {
-  const { flash, secret, random, after, int, tick, serve, times, onShow, onFault, onPowerCut } = options;
+  const { flash, secret, random, after, int, tick, serve, firmware, times, onShow, onFault, onPowerCut } =
+    options;
   const identity = linkKeyOf(secret);
   const cables = new Set<Answering>();
   let isOff = false;
@@ -73,7 +76,17 @@ export const runDeviceProcess = (options: DeviceProcessOptions): DeviceProcess =
     if (!isOff) onShow?.(screen);
   };
 
-  const booted = boot({ flash, secret, random, int, tick, serve, onShow: show, onFault: failed });
+  const booted = boot({
+    flash,
+    secret,
+    random,
+    int,
+    tick,
+    serve,
+    onShow: show,
+    onFault: failed,
+    ...(firmware === undefined ? {} : { firmware }),
+  });
 
   return {
     key: identity.public,

@@ -6,6 +6,7 @@ import { fromHex, toHex } from "../protocol/bytes.ts";
 import type { ListedApproval } from "../protocol/operations/admin.ts";
 import type { Network } from "../protocol/operations/fields.ts";
 import type { Script } from "../protocol/units.ts";
+import type { Setup } from "../signer/core/state.ts";
 import type { Fact, Value } from "./screen.ts";
 
 const titles: Readonly<Record<ListedApproval["subject"], string>> = {
@@ -84,6 +85,15 @@ const factsOf = (network: Network, { name, value }: Said): readonly Fact[] => {
       return quoted;
   }
 };
+
+/** What a person needs to look a channel up; a txid as explorers write it. */
+export const channelFacts = ({ terms, peer, funding }: Setup): readonly Fact[] => [
+  { label: "Channel of", value: { is: "amount", msat: terms.value * 1000n } },
+  { label: "With", value: { is: "key", bytes: peer } },
+  { label: "Funded by", value: { is: "key", bytes: Uint8Array.from(funding.txid).reverse() } },
+  { label: "Its output", value: { is: "count", count: BigInt(funding.index), unit: "" } },
+  { label: "Not in the chain", value: { is: "word", word: "it covers nothing" } },
+];
 
 export interface Shown {
   readonly title: string;

@@ -7,7 +7,7 @@ import { invalid } from "../protocol/malformed.ts";
 import { wordLength } from "./flash.ts";
 
 /** Appended to, never reordered: the numbers are in flash. */
-export const areas = ["vault", "channel", "peer", "setting", "tree"] as const;
+export const areas = ["vault", "channel", "peer", "setting", "tree", "vouch"] as const;
 export type Area = (typeof areas)[number];
 
 export const longestValue = 1024;

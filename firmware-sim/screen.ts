@@ -1,7 +1,7 @@
 /** What a person sees and presses: screens are data, drawn and pressed by pure functions. */
 
 import { toHex } from "../protocol/bytes.ts";
-import { columns, elided, grouped, own, quote, rows, satoshi } from "./text.ts";
+import { columns, elided, grouped, own, plain, quote, rows, satoshi } from "./text.ts";
 
 export type Value =
   | { readonly is: "amount"; readonly msat: bigint }
@@ -61,7 +61,7 @@ const short = (value: Value): readonly string[] => {
     case "amount":
       return [satoshi(value.msat)];
     case "count":
-      return [`${value.count} ${value.unit}`];
+      return [own(`${value.count} ${value.unit}`)];
     case "address":
       return [elided(value.text)];
     case "key":
@@ -69,7 +69,7 @@ const short = (value: Value): readonly string[] => {
     case "text":
       return quote(value.text);
     case "word":
-      return [value.word];
+      return [own(value.word)];
   }
 };
 
@@ -109,15 +109,16 @@ export const pagesOf = (facts: readonly Fact[]): readonly (readonly string[])[] 
   return [...summary, ...details];
 };
 
+/** The body is plain already: what was shown by its number once would be cut off at a second time. */
 const drawn = (title: string, body: readonly string[], hint: string): readonly string[] => {
-  const lines = [own(title), ...body.slice(0, between)];
+  const lines = [title, ...body.slice(0, between)];
   while (lines.length < rows - 1) lines.push("");
-  return [...lines, own(hint)].map((line) => own(line).padEnd(columns));
+  return [...lines, hint].map((line) => line.slice(0, columns).padEnd(columns));
 };
 
 const wrapped = (text: string): readonly string[] => {
   const lines: string[] = [];
-  for (const word of text.split(" ")) {
+  for (const word of plain(text).split(" ")) {
     const last = lines.at(-1);
     if (last !== undefined && last.length + 1 + word.length <= columns)
       lines[lines.length - 1] = `${last} ${word}`;
@@ -135,19 +136,20 @@ const pageTitle = (title: string, page: number, of: number): string => {
 export const render = (screen: Screen): readonly string[] => {
   switch (screen.is) {
     case "idle":
-      return drawn("Countersign", ["", screen.title], screen.hint);
+      return drawn("Countersign", ["", own(screen.title)], own(screen.hint));
     case "busy":
-      return drawn(screen.title, ["", "Please wait."], "");
+      return drawn(own(screen.title), ["", "Please wait."], "");
     case "word":
       return drawn(
         `Word ${screen.at + 1} of ${screen.of}`,
-        ["", `  ${screen.word}`],
+        ["", own(`  ${screen.word}`)],
         "< back         next >",
       );
     case "pick": {
       const { options, at, entered } = screen;
       const shown = "dots" in entered ? "*".repeat(entered.dots) : entered.text;
-      return drawn(screen.title, ["", shown, "", `  < ${options[at] ?? ""} >`], "both: take hold: undo");
+      const choice = own(`  < ${options[at] ?? ""} >`);
+      return drawn(own(screen.title), ["", own(shown), "", choice], "both: take hold: undo");
     }
     case "consent": {
       const pages = pagesOf(screen.facts);
@@ -161,11 +163,16 @@ export const render = (screen: Screen): readonly string[] => {
     case "pairing":
       return drawn(
         "Pair with a signer",
-        ["Its screen must show", "the same:", "", `   ${screen.code.slice(0, 3)} ${screen.code.slice(3)}`],
+        [
+          "Its screen must show",
+          "the same:",
+          "",
+          own(`   ${screen.code.slice(0, 3)} ${screen.code.slice(3)}`),
+        ],
         "both: no    hold: yes",
       );
     case "notice":
-      return drawn(screen.title, wrapped(screen.text), "any button: go on");
+      return drawn(own(screen.title), wrapped(screen.text), "any button: go on");
   }
 };
 

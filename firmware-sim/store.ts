@@ -18,7 +18,7 @@ export class NotTaken extends Error {
   }
 }
 
-const channelIn = (key: string): bigint | undefined => {
+export const channelIn = (key: string): bigint | undefined => {
   const [kind, id] = key.split("/");
   return kind === "channel" && id !== undefined ? BigInt(id) : undefined;
 };

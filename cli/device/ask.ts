@@ -13,7 +13,7 @@ import {
 import { SetupError } from "../../signer/setup-error.ts";
 import { print } from "../admin.ts";
 import { exitCodes, Unable } from "../exit.ts";
-import { toJson } from "../json.ts";
+import { plain, toJson } from "../json.ts";
 import { table } from "../terminal.ts";
 import { type DeviceOptions, type Reached, withDevice } from "./reach.ts";
 import { refusalExit, refusalText, stageText } from "./sentences.ts";
@@ -31,6 +31,7 @@ const infoText = ({ about, key }: Reached, info: Info): string =>
     ["device", about.name],
     ["address", about.address],
     ["key", toHex(key)],
+    ["firmware", plain(info.firmware)],
     ["state", stageText[info.stage]],
     ...(info.stage === "locked" || info.stage === "unlocked"
       ? [["words", info.isVerified ? "given back once" : "never given back: `countersign device verify`"]]

@@ -8,6 +8,7 @@ import {
   decodeDeviceAnswer,
   encodeDeviceRequest,
   forDevice,
+  otherVersion,
 } from "../../protocol/device/requests.ts";
 import { type KeyPair, type Link, type LinkTimes, openLink } from "../../protocol/link.ts";
 import { invalid, Malformed } from "../../protocol/malformed.ts";
@@ -18,6 +19,7 @@ import { linkIdentity, type PairedDevice, readPaired } from "../../signer/device
 import { linkPorts } from "../../signer/device/ports.ts";
 import { checkPrivateDirectory } from "../../signer/private-file.ts";
 import { SetupError } from "../../signer/setup-error.ts";
+import { Unable } from "../exit.ts";
 import { type About, explained, inUse } from "./sentences.ts";
 
 export interface DeviceOptions {
@@ -74,7 +76,7 @@ export interface Reached {
   ask(request: DeviceRequest, more?: AskMore): Promise<DeviceAnswer>;
 }
 
-const asking = (link: Link): Reached["ask"] => {
+const asking = (link: Link, { name }: About): Reached["ask"] => {
   return async (request, { signal, onPerson } = {}) => {
     let isTold = false;
     const answer = await link.ask(concat(Uint8Array.of(forDevice), encodeDeviceRequest(request)), {
@@ -85,7 +87,14 @@ const asking = (link: Link): Reached["ask"] => {
       },
     });
     if (answer[0] !== forDevice) throw invalid("the device answers what was not asked");
-    return decodeDeviceAnswer(answer.subarray(1));
+    const body = answer.subarray(1);
+    const other = otherVersion(body);
+    if (other !== undefined)
+      throw new Unable(
+        "unavailable",
+        `${name} is of another version: ${other}. Update the older of the two.`,
+      );
+    return decodeDeviceAnswer(body);
   };
 };
 
@@ -117,7 +126,7 @@ export const reach = async <T>(
       ...(times === undefined ? {} : { times }),
     });
     try {
-      return await use({ about, key, ask: asking(link) });
+      return await use({ about, key, ask: asking(link, about) });
     } finally {
       await link.close();
     }

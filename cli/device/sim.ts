@@ -86,10 +86,11 @@ export const sim = async (options: SimOptions): Promise<void> => {
   const script = options.script === undefined ? [] : stepsIn(options.script);
   const chance = openChance(options.seed);
   const curve = await openCurve("native");
+  const firmware = `countersign device ${version}`;
   const serve = coreBehind({
     curve,
     keyringOf: (root) => softwareKeyring({ ...root, curve, style: "native" }),
-    software: `countersign device ${version}`,
+    software: firmware,
   });
   const { dir, secret, flash, medium } = openCase(options.dir, chance);
   const identity = linkKeyOf(secret);
@@ -121,6 +122,7 @@ export const sim = async (options: SimOptions): Promise<void> => {
     secret,
     after,
     serve,
+    firmware,
     tick: () => performance.now(),
     onShow: (screen: Screen) => {
       face.show(screen);

@@ -9,7 +9,7 @@ import * as f from "../operations/fields.ts";
 import { account } from "../operations/node.ts";
 import { place } from "../operations/spend.ts";
 import { fault, malformed, refusal } from "../outcome.ts";
-import { type UnionOf, union } from "./union.ts";
+import { kind, type UnionOf, union } from "./union.ts";
 
 export const mostContent = 131_072;
 /** Head, nonce and tag stand around the content. */
@@ -23,6 +23,7 @@ export const mostOffered = 30;
 export const pageKey = text("key of a record, without its node", 160);
 const step = u64("steps of the records", (n) => n);
 const page = blob("sealed page", longestPage, (bytes) => bytes);
+/** The device tells the highest again when it is opened, so that a store that was put back is seen. */
 const witness = u64("commits of the signer's store", (n) => n);
 const seconds = u64("seconds since 1970, as the signer believes", (n) => {
   if (n > 1n << 40n) throw invalid("further away than any clock");
@@ -32,41 +33,51 @@ const seconds = u64("seconds since 1970, as the signer believes", (n) => {
 const mostRandom = 1_024;
 
 const requests = {
-  /** Of the one node that this device keeps; the first time, a person agrees. */
-  open: { network: f.network, tier: f.tier, index: u16("which of the seed's nodes", (n) => n) },
-  /** Records as they were given out, any number of times before `begin`. */
-  load: { pages: list(page, mostPages) },
-  begin: {},
-  /**
-   * A request of the table in its packed form. `step`: all pages up to it are kept. `witness` counts what the signer made
-   * durable: the device tells the highest again when it is opened, so that a store that was put back is seen.
-   */
-  judge: { step, now: seconds, witness, request: blob("packed request", 250_000, (bytes) => bytes) },
-  /** Puts a question that waits before the person at the device. */
-  consult: { approval: fixed("id of the question", 32, (raw) => raw) },
-  basepoints: { channel: f.channel },
-  points: { channel: f.channel, numbers: list(f.number, 64) },
-  closingScript: { channel: f.channel },
-  walletKey: { place },
-  identity: {},
-  ecdh: { point: f.point },
-  payerKey: { tweak: blob("tweak", 255, (bytes) => bytes) },
-  random: {
-    count: u16("bytes", (n) => {
-      if (n > mostRandom) throw invalid(`more than ${mostRandom} at once`);
-      return n;
-    }),
-  },
+  open: kind(
+    "Opens the one node that this device keeps; the first time a person agrees, and it is kept from then on.",
+    { network: f.network, tier: f.tier, index: u16("which of the seed's nodes", (n) => n) },
+  ),
+  load: kind("Brings records back as they were given out, any number of times before `begin`.", {
+    pages: list(page, mostPages),
+  }),
+  begin: kind("All records are there: from now on requests are judged.", {}),
+  judge: kind(
+    "Shows a request of the operations table, which the device judges, and signs where it may. All pages up to `step` are kept.",
+    { step, now: seconds, witness, request: blob("packed request", 250_000, (bytes) => bytes) },
+  ),
+  consult: kind("Puts a question that waits before the person at the device.", {
+    approval: fixed("id of the question", 32, (raw) => raw),
+  }),
+  basepoints: kind("Asks for the public keys of a channel.", { channel: f.channel }),
+  points: kind("Asks for per-commitment points of a channel.", {
+    channel: f.channel,
+    numbers: list(f.number, 64),
+  }),
+  closingScript: kind("Asks for the script that a mutual close of a channel pays.", { channel: f.channel }),
+  walletKey: kind("Asks for the key and script of one place of the wallet.", { place }),
+  identity: kind("Asks for the wallet's accounts, and the base of the payer's keys.", {}),
+  ecdh: kind("Shares a secret between the node key and a point, as the operation of that name.", {
+    point: f.point,
+  }),
+  payerKey: kind("Asks for a payer's key (BOLT 12) under a tweak.", {
+    tweak: blob("tweak", 255, (bytes) => bytes),
+  }),
+  random: kind("Asks for fresh randomness.", {
+    count: u16(
+      "bytes",
+      (n) => {
+        if (n > mostRandom) throw invalid(`more than ${mostRandom} at once`);
+        return n;
+      },
+      mostRandom,
+    ),
+  }),
+  vouch: kind(
+    "Lets a person at the device say which channels that others paid into are in the chain: before, what they receive covers nothing.",
+    {},
+  ),
 } as const;
 
-/**
- * - network: it keeps a node of another network, tier or index. - order: not before `begin`, or not after it. - denied, busy:
- * of the person. - page-forged: not sealed by this device. - pages-old: records were put back, or some are missing.
- * - pages-ahead: they follow the last that it remembers: its own memory was put back. - pages-missing: it has given out
- * records, and none came. - page-differs: the step that was cut off came out differently. - behind: a step was taken
- * whose answer was lost: ask for that one again first. - unknown: there is no such question. - room: more records than
- * it has memory for.
- */
 export const coreRefusals = [
   "network",
   "order",
@@ -83,6 +94,23 @@ export const coreRefusals = [
 ] as const;
 export type CoreRefusal = (typeof coreRefusals)[number];
 
+export const coreRefusalMeanings: Readonly<Record<CoreRefusal, string>> = {
+  network: "It keeps a node of another network, tier or index.",
+  order:
+    "Not before `open` or `begin`, or not after it; also where it was locked meanwhile. Begin with `open`.",
+  denied: "A person said no.",
+  busy: "A person is asked something else at this moment.",
+  "page-forged": "A page was not sealed by this device, or was changed.",
+  "pages-old": "Records were put back, or some are missing.",
+  "pages-ahead": "The records follow the last step that it remembers: its own memory was put back.",
+  "pages-missing": "It has given out records, and none came.",
+  "page-differs":
+    "The step that was cut off came out differently: nothing of it left, and all is to be loaded again.",
+  behind: "A step was taken whose answer was lost: that one has to be asked again first.",
+  unknown: "There is no such question, or it is decided.",
+  room: "More records than it has memory for.",
+};
+
 const change = message("PageChange", { key: pageKey, page: maybe(page) });
 export type PageChange = ValueOf<typeof change>;
 
@@ -90,26 +118,27 @@ export type PageChange = ValueOf<typeof change>;
 const changes = { step, pages: list(change, mostPages) } as const;
 
 const answers = {
-  opened: {
-    node: f.node,
-    step,
-    witness,
-    /** It has its records in memory: nothing is to be loaded. */
-    isOpen: bool,
-  },
-  done: {},
-  /** Behind: the last step was taken and not kept by the signer, which has to ask for it once more. */
-  begun: { step, isBehind: bool },
-  reply: { ...changes, reply: blob("packed reply", 200_000, (bytes) => bytes) },
-  refusal: { ...changes, refusal },
-  malformed: { ...changes, malformed },
-  /** Nothing was judged: these pages first. */
-  pages: changes,
-  verdict: { verdict: choice("Verdict", ["approve", "deny"]) },
-  basepoints: { basepoints: f.basepoints },
-  points: { points: list(f.point, 64) },
-  script: { script: f.script },
-  walletKey: {
+  opened: kind(
+    "The node, and how far its records have come. `isOpen`: they are in memory, and nothing is to be loaded.",
+    { node: f.node, step, witness, isOpen: bool },
+  ),
+  done: kind("The pages are taken.", {}),
+  begun: kind(
+    "The records are whole. `isBehind`: they are those before the last step, which has to be asked for once more.",
+    { step, isBehind: bool },
+  ),
+  reply: kind("What was asked for, and the pages of the step that it took.", {
+    ...changes,
+    reply: blob("packed reply", 200_000, (bytes) => bytes),
+  }),
+  refusal: kind("A rule said no; there may be pages all the same.", { ...changes, refusal }),
+  malformed: kind("The packed request was none, or contradicts itself.", { ...changes, malformed }),
+  pages: kind("Nothing was judged: these pages are to be kept first, then the request asked again.", changes),
+  verdict: kind("What the person said.", { verdict: choice("Verdict", ["approve", "deny"]) }),
+  basepoints: kind("The public keys of the channel.", { basepoints: f.basepoints }),
+  points: kind("The points, in the order in which they were asked for.", { points: list(f.point, 64) }),
+  script: kind("The script.", { script: f.script }),
+  walletKey: kind("The key; unknown where the place is none.", {
     key: maybe(
       message("DeviceWalletKey", {
         form: choice("AccountKind", ["p2wpkh", "p2sh-p2wpkh", "p2tr"]),
@@ -117,12 +146,19 @@ const answers = {
         script: f.script,
       }),
     ),
-  },
-  identity: { accounts: list(account, 16), payer: maybe(f.point) },
-  bytes: { bytes: blob("bytes", mostRandom, (bytes) => bytes) },
-  point: { point: f.point },
-  refused: { why: choice("CoreRefusal", coreRefusals) },
-  fault: { fault },
+  }),
+  identity: kind("The accounts, and the base of the payer's keys.", {
+    accounts: list(account, 16),
+    payer: maybe(f.point),
+  }),
+  bytes: kind("The secret of `ecdh`, or randomness.", {
+    bytes: blob("bytes", mostRandom, (bytes) => bytes),
+  }),
+  point: kind("The payer's key.", { point: f.point }),
+  refused: kind("It is not done, and nothing of it is in flash.", {
+    why: choice("CoreRefusal", coreRefusals),
+  }),
+  fault: kind("The core broke: it judges nothing more until the device is started again.", { fault }),
 } as const;
 
 export type CoreRequest = UnionOf<typeof requests>;
@@ -131,7 +167,9 @@ export type CoreAnswer = UnionOf<typeof answers>;
 const request = union(requests);
 export const encodeCoreRequest = request.encode;
 export const decodeCoreRequest = request.decode;
+export const coreRequestShapes = request.shapes;
 
 const answer = union(answers);
 export const encodeCoreAnswer = answer.encode;
 export const decodeCoreAnswer = answer.decode;
+export const coreAnswerShapes = answer.shapes;

@@ -1,25 +1,47 @@
 /** A message of one of several kinds: one byte that says which, then its fields. */
 
 import type * as P from "micro-packed";
-import { type Fields, packedFields, unpack, type Values } from "../codec.ts";
+import { type Fields, packedFields, type Shape, unpack, type Values } from "../codec.ts";
 import { invalid } from "../malformed.ts";
 
-export type UnionOf<K extends Readonly<Record<string, Fields>>> = {
-  readonly [N in keyof K]: { readonly is: N } & Values<K[N]>;
+export interface Kind<F extends Fields = Fields> {
+  readonly sentence: string;
+  readonly fields: F;
+}
+export const kind = <const F extends Fields>(sentence: string, fields: F): Kind<F> => ({ sentence, fields });
+type Kinds = Readonly<Record<string, Kind>>;
+
+export type UnionOf<K extends Kinds> = {
+  readonly [N in keyof K]: { readonly is: N } & Values<K[N]["fields"]>;
 }[keyof K];
+
+/** What a printer needs to know of a kind. */
+export interface KindShape {
+  readonly number: number;
+  readonly name: string;
+  readonly sentence: string;
+  readonly fields: Readonly<Record<string, Shape>>;
+}
 
 export interface Union<T> {
   encode(value: T): Uint8Array;
   /** Malformed where these bytes are none. */
   decode(bytes: Uint8Array): T;
+  readonly shapes: readonly KindShape[];
 }
 
 /** The numbers are on the wire and follow the order of the kinds, from 1: appended to, never reordered. */
-export const union = <const K extends Readonly<Record<string, Fields>>>(kinds: K): Union<UnionOf<K>> => {
+export const union = <const K extends Kinds>(kinds: K): Union<UnionOf<K>> => {
   const coders = Object.entries(kinds).map(
-    ([name, fields]) => [name, packedFields(fields) as P.CoderType<unknown>] as const,
+    ([name, { fields }]) => [name, packedFields(fields) as P.CoderType<unknown>] as const,
   );
   return {
+    shapes: Object.entries(kinds).map(([name, { sentence, fields }], at) => ({
+      number: at + 1,
+      name,
+      sentence,
+      fields: Object.fromEntries(Object.entries(fields).map(([field, { shape }]) => [field, shape])),
+    })),
     encode: (value) => {
       const at = coders.findIndex(([name]) => name === value.is);
       const coder = coders[at]?.[1];

@@ -15,7 +15,7 @@ import {
 
 const anchor = (name: string): string => `[${name}](#${name.toLowerCase()})`;
 
-const typeName = (shape: Shape): string => {
+export const typeName = (shape: Shape, link: (name: string) => string = anchor): string => {
   switch (shape.kind) {
     case "uint":
       return `u${shape.bits}`;
@@ -28,15 +28,15 @@ const typeName = (shape: Shape): string => {
       return "text";
     case "choice":
     case "message":
-      return anchor(shape.name);
+      return link(shape.name);
     case "list":
-      return `list of ${typeName(shape.of)}`;
+      return `list of ${typeName(shape.of, link)}`;
     case "maybe":
-      return `${typeName(shape.of)}, or unknown`;
+      return `${typeName(shape.of, link)}, or unknown`;
   }
 };
 
-const cell = (text: string): string => text.replaceAll("|", "\\|");
+export const cell = (text: string): string => text.replaceAll("|", "\\|");
 
 const table = ({ fields }: MessageShape): string => {
   const rows = Object.entries(fields).map(

@@ -135,7 +135,11 @@ export const maxHostMessage = Math.min(
   transportLimit,
   Math.max(...names.map((name) => enveloped(requestShape(name), placeOf(name)))),
 );
-export const maxSignerMessage = Math.max(
-  ...names.map((name) => enveloped(replyShape(name), placeOf(name))),
-  ...failureShapes.map((shape) => enveloped(shape, 4)),
+/** Of an exit with 966 HTLCs every transaction together takes a megabyte, though one may be long. */
+export const maxSignerMessage = Math.min(
+  transportLimit,
+  Math.max(
+    ...names.map((name) => enveloped(replyShape(name), placeOf(name))),
+    ...failureShapes.map((shape) => enveloped(shape, 4)),
+  ),
 );

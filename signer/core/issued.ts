@@ -19,7 +19,7 @@ export interface Issue {
 
 /** What fits into the record: the year 2106. */
 const lastSecond = 0xffff_ffffn;
-/** Each invoice looks at the oldest, so that more goes than comes and neither the look nor the commit grows long. */
+/** Each invoice looks at some, so that more goes than comes and neither the look nor the commit grows long. */
 const looked = 512;
 const forgotten = 16;
 /** Where there is no room, all are looked at. */
@@ -49,17 +49,19 @@ const isFull = ({ payments }: View, gone: Changes<Payment> | undefined): boolean
   return count >= maxIssued;
 };
 
-const oldest = (view: View): View => ({
-  ...view,
-  payments: new Map(view.payments.entries().take(looked)),
-});
+/** About so many, and the same in whatever order they came to memory: those whose hash begins as this one does. */
+const some = (view: View, key: string): View => {
+  const digits = Math.max(0, Math.ceil(Math.log(view.payments.size / looked) / Math.log(16)));
+  const begin = key.slice(0, digits);
+  return { ...view, payments: new Map(view.payments.entries().filter(([one]) => one.startsWith(begin))) };
+};
 
 /** Undefined where there is no room. */
 export const withIssued = (view: View, issue: Issue): Change | undefined => {
   const key = toHex(issue.hash);
   const before = view.payments.get(key) ?? freshPayment(issue.hash);
   const needsRoom = (gone: Change["payments"]): boolean => !isKnown(before.issued) && isFull(view, gone);
-  const few = expired(oldest(view), forgotten, key);
+  const few = expired(some(view, key), forgotten, key);
   const { payments: gone, ...rest } = needsRoom(few.payments) ? expired(view, forgottenAtMost, key) : few;
   if (needsRoom(gone)) return undefined;
   const issued = merged(before.issued, issue.amount ?? unknown, untilOf(issue, view.now));

@@ -179,6 +179,8 @@ export interface Keyring {
 export interface Second {
   /** Its outcome is the answer. */
   judge(asked: Durable<AnyRequest>): Promise<Outcome<Name>>;
+  /** One after the other, until one is not answered with a reply. */
+  judgeAll(asked: Durable<readonly AnyRequest[]>): Promise<readonly Outcome<Name>[]>;
 }
 
 /** The keys can't be reached at this moment, and may be later: a refusal, not a fault. */

@@ -3,6 +3,7 @@
  * anything, and its outcome is the answer. What this signer knows alone (chain, status, limits) is not shown to it.
  */
 
+import { unknown } from "../../protocol/codec.ts";
 import type { AnyRequest, Name, Reply } from "../../protocol/operations/index.ts";
 import type { Outcome, Refusal } from "../../protocol/outcome.ts";
 import type { Change, Decision } from "./step.ts";
@@ -52,6 +53,20 @@ const saidBy = (outcome: Outcome<Name>): Outcome<Name> =>
         refusal: { ...outcome.refusal, facts: [...outcome.refusal.facts, { name: "by", value: "device" }] },
       }
     : outcome;
+
+/** What takes the place of the job's signatures: those of the replies, in order; or the first outcome that is none. */
+export const signaturesIn = (
+  outcomes: readonly Outcome<Name>[],
+): { readonly signatures: readonly Uint8Array[] } | { readonly other: Outcome<Name> } => {
+  const signatures: Uint8Array[] = [];
+  for (const outcome of outcomes) {
+    if (outcome.is !== "reply") return { other: saidBy(outcome) };
+    const { reply } = outcome;
+    if ("signatures" in reply) signatures.push(...reply.signatures.filter((one) => one !== unknown));
+    else if ("signature" in reply) signatures.push(reply.signature);
+  }
+  return { signatures };
+};
 
 interface Twice {
   /** Made durable before it is shown there. */

@@ -54,7 +54,7 @@ import { packChannel, unpackChannel } from "./records.ts";
 import type { Road, Session } from "./road.ts";
 import { refuse, witnessed } from "./rule.ts";
 import { textOf } from "./rules/table.ts";
-import { askedOf, judgedTwice, twiceOf } from "./second.ts";
+import { askedOf, judgedTwice, signaturesIn, twiceOf } from "./second.ts";
 import {
   type Allowlist,
   type Approval,
@@ -287,7 +287,16 @@ export const openSession = async ({
         return { is: "reply", reply: decision.reply(await ask(decision.needs)) };
       }
       case "signed": {
-        const durable = commit(store, groupOf(decision.change), decision.job);
+        const { job, asked: shown } = decision;
+        if (keyring.second !== undefined && shown !== undefined) {
+          const durable = commit(store, groupOf(decision.change), shown);
+          settled = durable;
+          release();
+          const found = signaturesIn(await keyring.second.judgeAll(await durable));
+          if ("other" in found) return found.other;
+          return { is: "reply", reply: decision.reply(await ask(decision.needs), found) };
+        }
+        const durable = commit(store, groupOf(decision.change), job);
         settled = durable;
         release();
         const signed = await keyring.sign(await durable);

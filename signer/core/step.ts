@@ -5,7 +5,7 @@
 
 import type { Curve, VerifyJob } from "../../protocol/curve/curve.ts";
 import type { Basepoints, Network, Tier } from "../../protocol/operations/fields.ts";
-import type { Name, Reply, Request } from "../../protocol/operations/index.ts";
+import type { AnyRequest, Name, Reply, Request } from "../../protocol/operations/index.ts";
 import type { Place } from "../../protocol/operations/spend.ts";
 import type { Refusal } from "../../protocol/outcome.ts";
 import type {
@@ -38,6 +38,10 @@ export interface Settings {
   readonly policy: Policy;
   readonly curve: Curve;
   readonly software: string;
+  /** The keys are behind a core of their own, which signs nothing but what a host could ask for. */
+  readonly second?: boolean;
+  /** Where no chain is followed: whose funding counts as deep. Without it every one does. */
+  readonly isDeep?: (channel: ChannelId) => boolean;
   /** Undefined: no chain is followed, as `chainTip`, `heartbeat` and `status` say. */
   readonly chain?: ChainSettings;
 }
@@ -173,6 +177,8 @@ export type Decision<N extends Name> =
       readonly is: "signed";
       readonly change: Change;
       readonly job: Job;
+      /** As a host would ask for the same, for keys behind a core of their own: one or more signatures each, in the job's order. */
+      readonly asked?: readonly AnyRequest[];
       readonly needs?: Needs;
       reply(known: Known, signed: Signed[Job["kind"]]): Reply<N>;
     };

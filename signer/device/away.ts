@@ -9,6 +9,7 @@ export type Absence =
   | "opening"
   | "busy"
   | "wrong-device"
+  | "other-version"
   | "records"
   | "broken"
   | "closed";
@@ -20,6 +21,7 @@ const hints: Readonly<Record<Absence, string>> = {
   opening: "It is being opened: look at its screen.",
   busy: "Somebody is asked something on the device's screen: answer that first.",
   "wrong-device": "Another device, or another seed: plug in the one that this signer was made with.",
+  "other-version": "Update the older of the two: the device's firmware, or this signer.",
   records: "Its records and this signer's store do not fit together: see docs/device.md, Records.",
   broken: "It has a fault: unplug it, and plug it in again. Its screen may say more.",
   closed: "The signer is stopping.",

@@ -58,6 +58,8 @@ const pause = (ms: number): Promise<void> =>
     setTimeout(done, ms).unref();
   });
 
+/** A question waits for its person as long as it is one. */
+const personPatienceMs = 24 * 3_600_000;
 const unexpected = (): Error =>
   new Fault("keyring", "the device answers something else than what it was asked");
 
@@ -201,7 +203,7 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
       const { answer } = await inTurn(async () => {
         if (channel !== undefined && held.has(channel)) return { answer: undefined };
         const first = await judgeNow(asked);
-        const id = questionOf(first);
+        const id = questionOf(first) ?? doubtOf(first);
         if (id === undefined) return { answer: first };
         const late = afterPerson(asked, first, id);
         if (channel !== undefined) {
@@ -215,10 +217,20 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
     }
   };
 
+  const vouch = async (): Promise<void> => {
+    for (;;) {
+      const answer = await request(() => ({ is: "vouch" }), personPatienceMs);
+      if (answer.is === "verdict" || (answer.is === "refused" && answer.why === "unknown")) return;
+      if (answer.is !== "refused") throw unexpected();
+      await pause(times.retryMs);
+      if (closed) return;
+    }
+  };
+
   const consult = async (id: string): Promise<void> => {
     const approval = fromHex(id);
     for (;;) {
-      const answer = await request(() => ({ is: "consult", approval }), 24 * 3_600_000);
+      const answer = await request(() => ({ is: "consult", approval }), personPatienceMs);
       if (answer.is === "verdict") {
         const decided: AnyRequest = {
           name: "decideApproval",
@@ -242,7 +254,7 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
     const known = questions.get(id);
     if (known !== undefined) return known;
     const mine = consulting
-      .then(() => consult(id))
+      .then(() => (id === vouching ? vouch() : consult(id)))
       .catch((error: unknown) => {
         if (!closed && !(error instanceof KeysAway)) report(error);
       })
@@ -293,7 +305,18 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
 
   return {
     node,
-    second: { judge: (asked: Durable<AnyRequest>) => judge(asked) },
+    second: {
+      judge,
+      judgeAll: async (asked) => {
+        const outcomes: Outcome<Name>[] = [];
+        for (const one of asked) {
+          const outcome = await judge(one);
+          outcomes.push(outcome);
+          if (outcome.is !== "reply") break;
+        }
+        return outcomes;
+      },
+    },
     state: () => state,
     onVerdict: (listener) => {
       verdicts = listener;
@@ -317,6 +340,14 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
     },
   };
 };
+
+/** In the place of an approval's id: whether a channel that others paid into is in the chain. */
+const vouching = "vouch";
+/** The device counts nothing that came through it before somebody says so. */
+const doubtOf = (outcome: Outcome<Name>): string | undefined =>
+  outcome.is === "refusal" && outcome.refusal.rule === "commitment-htlc-received-spends-active-utxo"
+    ? vouching
+    : undefined;
 
 /** A person is to be asked. */
 export const questionOf = (outcome: Outcome<Name>): string | undefined => {

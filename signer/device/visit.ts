@@ -18,6 +18,7 @@ import {
   encodeDeviceRequest,
   forCore,
   forDevice,
+  otherVersion,
 } from "../../protocol/device/requests.ts";
 import type { AskOptions, Link } from "../../protocol/link.ts";
 import { within } from "../../protocol/malformed.ts";
@@ -60,8 +61,10 @@ export const manage = async (
   options?: AskOptions,
 ): Promise<DeviceAnswer> => {
   const bytes = concat(Uint8Array.of(forDevice), encodeDeviceRequest(request));
-  const answer = await link.ask(bytes, options);
-  return within("device", () => decodeDeviceAnswer(answer.subarray(1)));
+  const answer = (await link.ask(bytes, options)).subarray(1);
+  const other = otherVersion(answer);
+  if (other !== undefined) throw new NotOpen("other-version", other);
+  return within("device", () => decodeDeviceAnswer(answer));
 };
 
 export const askCore = async (

@@ -136,7 +136,7 @@ export const startSigner = async ({
       settings: {
         network: config.network,
         tier: config.tier,
-        policy: device === undefined ? policy : withinDevice(policy),
+        ...(device === undefined ? { policy } : { policy: withinDevice(policy), second: true }),
         curve,
         software: `countersign ${version}`,
         ...(chain === undefined ? {} : { chain }),

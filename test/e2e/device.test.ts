@@ -7,6 +7,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { version } from "../../cli/version.ts";
 import { openPerson } from "../../firmware-sim/person.ts";
 import { runDeviceProcess } from "../../firmware-sim/process.ts";
 import { openChance } from "../../firmware-sim/process-chance.ts";
@@ -100,7 +101,12 @@ test("hostile bytes at its socket, and lines that are no steps, leave it running
     ({ event, text: said }) => event === "malformed" && /word 24/.test(String(said)),
   );
   expect(text).not.toContain("zzz");
-  expect(await info()).toMatchObject({ stage: "unprovisioned", attemptsLeft: 10 });
+  expect(await info()).toMatchObject({
+    stage: "unprovisioned",
+    attemptsLeft: 10,
+    messages: 1,
+    firmware: `countersign device ${version}`,
+  });
 });
 
 test("what one command has asked another does not disturb, and Ctrl-C takes it back", async () => {

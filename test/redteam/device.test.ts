@@ -13,7 +13,7 @@ import { add, ask, htlcOf, keysendOf, plainTerms } from "../scripted/channel.ts"
 import { deviceBench } from "../scripted/device.ts";
 import { type Core, openCore, outcomeOf, rigOver } from "../scripted/device-rig.ts";
 import type { Rig } from "../scripted/road.ts";
-import { evenTerms, type Scene, scene } from "../scripted/scene.ts";
+import { carol, evenTerms, type Scene, scene } from "../scripted/scene.ts";
 import { attack, honest } from "../scripted/tally.ts";
 
 const never = (): Promise<never> => Promise.reject(new Error("no restart here"));
@@ -308,4 +308,56 @@ test("over a cable: neither a signer that is not paired nor a device that is ano
   });
   expect(bench.faults).toEqual([]);
   await bench.close();
+});
+
+describe("a channel that only the thief paid into", () => {
+  /** Made up, with the thief as its other side: no chain has it, and a device sees none. */
+  const madeUp = async (says: { yes: boolean }) => {
+    const core = await openCore({ consents: (title) => title !== "Is it in the chain" || says.yes });
+    await core.load();
+    const rig = rigOf(core);
+    const air = await scene({ signer: rig, label: "air", terms: plainTerms({ opener: "counterparty" }) });
+    const ours = await scene({ signer: rig, label: "ours", terms: plainTerms(), peer: carol });
+    await air.advance(0n, air.start);
+    await ours.advance(0n, ours.start);
+    const received = htlcOf("counterparty", 300_000_000n, "h1", 400);
+    const offered = htlcOf("holder", 300_000_000n, "h1", 200);
+    await air.advance(1n, add(air.start, received));
+    await air.advance(2n, add(air.start, received));
+    const { sign } = await ours.at(1n, add(ours.start, offered));
+    return { core, sign: () => judged(core, "signCounterpartyCommitment", sign) };
+  };
+  const rule = "commitment-htlc-received-spends-active-utxo";
+
+  test("covers nothing that leaves another one, until a person says that it is in the chain", async () => {
+    const says = { yes: false };
+    const { core, sign } = await madeUp(says);
+    await attack("a forward that it covers", async () => {
+      expect(await sign()).toMatchObject({ is: "refusal", refusal: { rule, final: false } });
+    });
+    await attack("after a person said no", async () => {
+      expect(await core.ask({ is: "vouch" })).toEqual({ is: "verdict", verdict: "deny" });
+      expect(await sign()).toMatchObject({ is: "refusal", refusal: { rule } });
+    });
+    const asked = core.asked.length;
+    await attack("asking until they say yes", async () => {
+      says.yes = true;
+      expect(await core.ask({ is: "vouch" })).toEqual({ is: "refused", why: "unknown" });
+      expect(core.asked.length).toBe(asked);
+    });
+    // After the next unlocking they may have looked.
+    await core.powerCycle();
+    await core.load();
+    await honest(async () => {
+      expect(await core.ask({ is: "vouch" })).toEqual({ is: "verdict", verdict: "approve" });
+      expect(await sign()).toMatchObject({ is: "reply" });
+    });
+    // It is remembered, over a power cut too.
+    await core.powerCycle();
+    await core.load();
+    await honest(async () => {
+      expect(await core.ask({ is: "vouch" })).toEqual({ is: "refused", why: "unknown" });
+      expect(await sign()).toMatchObject({ is: "reply" });
+    });
+  });
 });

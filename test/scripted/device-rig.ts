@@ -171,18 +171,11 @@ export const openCore = async ({
 };
 
 export const outcomeOf = (answer: CoreAnswer): Outcome<Name> => {
-  switch (answer.is) {
-    case "reply":
-      return { is: "reply", reply: unpackReply(answer.reply).body };
-    case "refusal":
-      return { is: "refusal", refusal: answer.refusal };
-    case "malformed":
-      return { is: "malformed", malformed: answer.malformed };
-    default:
-      throw new Error(
-        `the device: ${JSON.stringify(answer, (_, one: unknown) => (typeof one === "bigint" ? String(one) : one))}`,
-      );
-  }
+  if (answer.is === "reply") return { is: "reply", reply: unpackReply(answer.reply).body };
+  if (answer.is === "refusal") return { is: "refusal", refusal: answer.refusal };
+  if (answer.is === "malformed") return { is: "malformed", malformed: answer.malformed };
+  const told = JSON.stringify(answer, (_, one: unknown) => (typeof one === "bigint" ? String(one) : one));
+  throw new Error(`the device: ${told}`);
 };
 
 /** Play channels say 483, which the device takes for more than it has room for. */

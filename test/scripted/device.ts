@@ -7,7 +7,7 @@ import { formatFlash } from "../../firmware-sim/journal.ts";
 import { type AutoPerson, openPerson } from "../../firmware-sim/person.ts";
 import { type DeviceProcess, linkKeyOf, runDeviceProcess } from "../../firmware-sim/process.ts";
 import type { Fact, Screen } from "../../firmware-sim/screen.ts";
-import { concat, toHex } from "../../protocol/bytes.ts";
+import { concat } from "../../protocol/bytes.ts";
 import { carriers } from "../../protocol/carrier/index.ts";
 import {
   type DeviceAnswer,
@@ -17,6 +17,7 @@ import {
   forDevice,
 } from "../../protocol/device/requests.ts";
 import {
+  type Carrier,
   type KeyPair,
   keyPair,
   type Link,
@@ -25,18 +26,16 @@ import {
   type Transport,
   Unplugged,
 } from "../../protocol/link.ts";
-import type { AnyRequest, Name } from "../../protocol/operations/index.ts";
-import type { Outcome } from "../../protocol/outcome.ts";
 import { Secret } from "../../protocol/secret.ts";
 import type { NodeId } from "../../protocol/units.ts";
-import type { Durable, Store } from "../../signer/core/ports.ts";
-import { type DeviceKeyring, openDeviceKeyring, questionOf } from "../../signer/device/keyring.ts";
+import type { Store } from "../../signer/core/ports.ts";
+import { type DeviceKeyring, openDeviceKeyring } from "../../signer/device/keyring.ts";
 import { linkPorts } from "../../signer/device/ports.ts";
 import { openShelf } from "../../signer/device/shelf.ts";
 import { type SoftwareKeyring, softwareKeyring } from "../../signer/keys/software.ts";
 import { curve, plainTime } from "./road.ts";
 
-interface Cable {
+export interface Cable {
   readonly signer: Transport;
   readonly device: Transport;
   unplug(): void;
@@ -111,6 +110,8 @@ export interface BenchOptions {
   readonly onPiece?: (unplug: () => void) => void;
   /** In the middle of a write to flash. */
   readonly onPowerCut?: () => void;
+  /** In place of one in memory. */
+  readonly over?: { readonly carrier: Carrier; cable(): Promise<Cable> };
 }
 
 const times = { greetMs: 2_000, pauseMs: 5 };
@@ -122,6 +123,7 @@ export const deviceBench = async ({
   time = () => plainTime,
   onPiece = () => {},
   onPowerCut = () => {},
+  over = { carrier: carriers.bulk, cable: async () => cable(onPiece) },
 }: BenchOptions = {}): Promise<Bench> => {
   const identity = keyPair(new Secret(randomBytes(32)));
   const secret = new Secret(randomBytes(32));
@@ -171,17 +173,18 @@ export const deviceBench = async ({
   };
   let running = start();
 
-  const plug = (): Transport => {
+  const plug = async (): Promise<Transport> => {
     plugged?.unplug();
-    plugged = cable(onPiece);
-    running.plug(plugged.device, carriers.bulk);
-    return plugged.signer;
+    const next = await over.cable();
+    plugged = next;
+    running.plug(next.device, over.carrier);
+    return next.signer;
   };
 
   const connect: Bench["connect"] = async (as = {}) => {
     link = openLink({
-      transport: plug(),
-      carrier: carriers.bulk,
+      transport: await plug(),
+      carrier: over.carrier,
       identity: as.identity ?? identity,
       device: as.device ?? linkKeyOf(secret).public,
       ports: linkPorts,
@@ -191,16 +194,16 @@ export const deviceBench = async ({
   };
 
   const manage = async (request: DeviceRequest): Promise<DeviceAnswer> => {
-    const over = await connect();
-    const answer = await over.ask(concat(Uint8Array.of(forDevice), encodeDeviceRequest(request)));
+    const asking = await connect();
+    const answer = await asking.ask(concat(Uint8Array.of(forDevice), encodeDeviceRequest(request)));
     return decodeDeviceAnswer(answer.subarray(1));
   };
 
   // A person opens the pairing, and reads the same six digits on both.
   running.press("hold");
   await pairLink({
-    transport: plug(),
-    carrier: carriers.bulk,
+    transport: await plug(),
+    carrier: over.carrier,
     identity,
     ports: linkPorts,
     times,
@@ -250,18 +253,4 @@ export const deviceBench = async ({
       await running.close();
     },
   };
-};
-
-/** As a host that asks again once a person has answered: for scripts that ask once. */
-export const patient = (keyring: DeviceKeyring): DeviceKeyring => {
-  const answered = new Map<string, () => void>();
-  keyring.onVerdict(async (approval) => answered.get(toHex(approval))?.());
-  const judge = async (asked: Durable<AnyRequest>): Promise<Outcome<Name>> => {
-    const outcome = await keyring.second.judge(asked);
-    const id = questionOf(outcome);
-    if (id === undefined) return outcome;
-    await new Promise<void>((done) => answered.set(id, done));
-    return keyring.second.judge(asked);
-  };
-  return { ...keyring, second: { judge } };
 };

@@ -50,6 +50,8 @@ export interface RigOptions {
   readonly proposes?: boolean;
   /** Without it no chain is followed. */
   readonly chain?: ChainSettings;
+  /** The keyring that is watched has a core of its own behind it. */
+  readonly second?: boolean;
 }
 
 export const plainTime = 1_700_000_000;
@@ -84,6 +86,7 @@ const plainRig = async ({
   time = () => plainTime,
   proposes = true,
   chain,
+  second = false,
 }: RigOptions = {}): Promise<Rig> => {
   const store = wrap(grouped(disk.open()));
   const faults: unknown[] = [];
@@ -97,6 +100,7 @@ const plainRig = async ({
       curve,
       software: "countersign test",
       ...(chain === undefined ? {} : { chain }),
+      second,
     },
     store,
     keyring: watch(keyring),
@@ -154,6 +158,7 @@ const plainRig = async ({
         watch,
         time,
         proposes,
+        second,
         ...(chain === undefined ? {} : { chain }),
       }),
   };

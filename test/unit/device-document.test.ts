@@ -2,6 +2,23 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { decodeRoot, encodeRoot } from "../../firmware-sim/ledger.ts";
+import { mostAccepted } from "../../firmware-sim/limits.ts";
+import { encodeStanding } from "../../firmware-sim/standing.ts";
+import { emptyTree } from "../../firmware-sim/tree.ts";
+import { unknown } from "../../protocol/codec.ts";
+import {
+  coreAnswerShapes,
+  coreRequestShapes,
+  longestPage,
+  mostContent,
+  mostOffered,
+  mostPages,
+  pageKey,
+  pagesAtOnce,
+} from "../../protocol/device/core.ts";
+import { printDeviceMessages, sizeOf } from "../../protocol/device/markdown.ts";
+import { deviceAnswerShapes, deviceRequestShapes, messagesVersion } from "../../protocol/device/requests.ts";
 import { crcLength, frameTypes, headerLength, maxFrame, maxPayload } from "../../protocol/frame.ts";
 import {
   complaints,
@@ -87,5 +104,54 @@ describe("the tables of the device protocol", () => {
     expect(section("Frame")).toContain(`${headerLength + crcLength} to ${grouped(maxFrame)} bytes`);
     expect(section("Pieces")).toContain(`up to ${grouped(maxChunk)} bytes`);
     expect(section("Pieces")).toContain(`every ${usualTimes.keepaliveMs} ms`);
+  });
+
+  test("have the limits of the messages", () => {
+    const limits = section("Limits");
+    const judge = coreRequestShapes.find(({ name }) => name === "judge");
+    const most = 2 + sizeOf({ kind: "message", name: "judge", fields: judge?.fields ?? {} }).most;
+    for (const n of [most, pagesAtOnce, mostPages, longestPage, mostContent])
+      expect(limits).toContain(grouped(n));
+    expect(most).toBeLessThan(usualMessage);
+    expect(limits).toContain(`| messages, version | ${messagesVersion} |`);
+    expect(limits).toContain(`| HTLCs in a channel | ${mostOffered} + ${mostAccepted} |`);
+    expect(limits).toContain(`the name of a record has ${(pageKey.shape as { readonly max: number }).max} B`);
+  });
+});
+
+describe("the messages of a device", () => {
+  const url = (name: string) => new URL(`../../${name}`, import.meta.url);
+  const head = readFileSync(url("build/device-messages.md"), "utf8");
+  const printed = readFileSync(url("docs/device-messages.md"), "utf8");
+
+  test("are printed from what the code is now, each kind with its table", () => {
+    expect(printed).toBe(printDeviceMessages(head));
+    const all = [
+      ...[...deviceRequestShapes, ...deviceAnswerShapes].map((one) => [0, one] as const),
+      ...[...coreRequestShapes, ...coreAnswerShapes].map((one) => [1, one] as const),
+    ];
+    for (const [addressee, { number, name, fields }] of all) {
+      const begins = `\`0${addressee} ${number.toString(16).padStart(2, "0")}\``;
+      expect(printed).toContain(`| ${begins} | ${name} |`);
+      if (Object.keys(fields).length > 0) expect(printed).toContain(`**${name}** (${begins})`);
+    }
+  });
+
+  test("are told of in an order that names every request of the core which is no public key", () => {
+    for (const name of ["info", "unlock", "open", "load", "begin", "judge", "consult", "vouch", "lock"])
+      expect(head).toMatch(new RegExp(`^ {4}.*\\b${name}\\b`, "m"));
+  });
+
+  test("come with the lengths of what is in flash", () => {
+    const root = { format: 1, step: 1n, root: emptyTree.root, before: emptyTree.root, witness: 0n } as const;
+    expect(decodeRoot(encodeRoot(root))).toEqual(root);
+    const standing = { format: 1, holder: 0n, counterparty: 0n, revealed: 0n, revoked: 0n } as const;
+    const lengths = [unknown, 0n].map(
+      (broadcast) =>
+        encodeStanding({ ...standing, broadcast } as Parameters<typeof encodeStanding>[0]).length,
+    );
+    expect(head).toContain(
+      `| root: ${encodeRoot(root).length} bytes | | standing of a channel: ${lengths.join(" or ")} bytes |`,
+    );
   });
 });

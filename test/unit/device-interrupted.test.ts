@@ -81,7 +81,12 @@ const live = async ({ options = {}, before = () => {}, kill = () => false }: Tro
         signer?.session.respond({ name, body } as never, "test") ?? life.promise,
       ]);
       if (outcome === "dead") {
+        if (kills % 3 === 0) await bench.powerCycle();
         signer = await start();
+        // Something else comes first: what the device took before must not be forgotten for it.
+        const other = { name: "inboundPaymentKey", body: { node: signer.session.node } } as const;
+        await Promise.race([life.promise, signer.session.respond(other, "test")]);
+        if (isDead) signer = await start();
         continue;
       }
       if (outcome.is === "reply") {
@@ -148,10 +153,10 @@ test("the signer is killed before or after each commit: the same", async () => {
   // Each death lets a little more be done than the last of its request did.
   const world = await live({
     kill: () => {
-      if (!isLive || ++commits < 1 + (deaths % 7)) return false;
+      if (!isLive || ++commits < 1 + (deaths % 13)) return false;
       commits = 0;
       deaths += 1;
-      return deaths < 120;
+      return deaths < 90;
     },
     // Who asks for a new channel once more gets another one.
     before: (_, name) => {
@@ -160,4 +165,40 @@ test("the signer is killed before or after each commit: the same", async () => {
   });
   expect(told(world)).toEqual(told(calm));
   expect(world.kills).toBeGreaterThan(40);
+});
+
+test("what the device took is settled before anything else is asked, also where it was on all the time", async () => {
+  const bench = await deviceBench();
+  const disk = memoryDisk();
+  let left = Number.POSITIVE_INFINITY;
+  const open = (): Promise<DeviceKeyring> => {
+    const store = grouped(disk.open());
+    return bench.keyring({
+      ...store,
+      commit: async (group) => {
+        if (--left < 0) throw new Killed("the signer's process");
+        return store.commit(group);
+      },
+    });
+  };
+  const wants = async (keyring: DeviceKeyring, wanted: bigint) =>
+    keyring.second.judge({ name: "new", body: { node: keyring.node, wanted } } as never);
+  const first = await open();
+  expect((await wants(first, 1n)).is).toBe("reply");
+  // It is stored what is asked, and not what the device answers.
+  left = 1;
+  await expect(wants(first, 2n)).rejects.toThrow(Killed);
+  await first.close();
+  // The next process is asked something else, and dies as early.
+  left = Number.POSITIVE_INFINITY;
+  const second = await open();
+  left = 1;
+  await expect(wants(second, 3n)).rejects.toThrow(Killed);
+  await second.close();
+  await bench.powerCycle();
+  left = Number.POSITIVE_INFINITY;
+  const third = await open();
+  for (const wanted of [3n, 4n]) expect((await wants(third, wanted)).is).toBe("reply");
+  await third.close();
+  await bench.close();
 });

@@ -12,6 +12,7 @@ import {
   encodeDeviceRequest,
   forCore,
   forDevice,
+  messagesVersion,
 } from "../../protocol/device/requests.ts";
 import { Secret } from "../../protocol/secret.ts";
 import { random } from "../fuzz/random.ts";
@@ -114,6 +115,7 @@ const start = (world: World): Booted => {
     int: chance.int,
     tick: () => world.tick,
     onFault: (error) => world.faults.push(error),
+    firmware: "firmware under test 1",
     serve: async ({ seed, consent }): Promise<Served> => {
       world.seeds.push(seed.use(toHex));
       world.served++;
@@ -186,6 +188,8 @@ describe("a device", () => {
     expect(await ask(device, { is: "setup", entropy })).toEqual(done);
     expect(world.owner.words).toHaveLength(24);
     expect(await infoOf(device)).toMatchObject({
+      messages: messagesVersion,
+      firmware: "firmware under test 1",
       stage: "locked",
       isVerified: true,
       attemptsLeft: mostAttempts,

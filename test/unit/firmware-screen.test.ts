@@ -94,6 +94,24 @@ describe("what is drawn", () => {
     );
   });
 
+  test("of others' text is all there, up to where it is said to be left out", () => {
+    const marked = fc.string({ unit: fc.constantFrom("\\", "a", " ", "\u202e"), maxLength: 150 });
+    steady(
+      fc.property(fc.oneof(marked, hostile), (text) => {
+        const screen = {
+          is: "consent",
+          title: "T",
+          facts: [{ label: "Memo", value: { is: "text", text } }],
+        } as const;
+        const lines = pagesOf(screen.facts).flatMap((_, page) => render({ ...screen, page }).slice(1, -1));
+        const shown = lines.filter((line) => line.startsWith("> ")).map((line) => line.slice(2));
+        if (lines.some((line) => line.startsWith("~ "))) return;
+        expect(shown.join("").trimEnd()).toBe(plain(text).trimEnd());
+      }),
+      { numRuns: 200 },
+    );
+  });
+
   test("tells any two texts apart that are short enough to be shown whole", () => {
     const short = fc.string({ unit: "binary", maxLength: 12 });
     steady(

@@ -7,7 +7,7 @@ import { claimPlanner } from "../../protocol/bolt/spend.ts";
 import { claimDigest, claimWitness } from "../../protocol/bolt/spend-sign.ts";
 import { equal } from "../../protocol/bytes.ts";
 import { isKnown, unknown } from "../../protocol/codec.ts";
-import type { Htlc } from "../../protocol/operations/fields.ts";
+import type { Htlc, Terms } from "../../protocol/operations/fields.ts";
 import type { Reply } from "../../protocol/operations/index.ts";
 import { feerate, type Outpoint, type Point, type Script, sat, toSat } from "../../protocol/units.ts";
 import { type Alone, type AloneOptions, alone } from "../scripted/alone.ts";
@@ -37,9 +37,16 @@ export const mined = async (on: Alone, count = 1): Promise<void> => {
   await on.settled();
 };
 
-export const channelOn = async (on: Alone, peer = bob, ...htlcs: readonly Htlc[]): Promise<RealChannel> => {
+export const channelOn = async (on: Alone, peer = bob, ...htlcs: readonly Htlc[]): Promise<RealChannel> =>
+  channelWith(on, evenTerms({ type: "anchors" }), peer, ...htlcs);
+
+export const channelWith = async (
+  on: Alone,
+  terms: Terms,
+  peer = bob,
+  ...htlcs: readonly Htlc[]
+): Promise<RealChannel> => {
   const { call, chain } = on;
-  const terms = evenTerms({ type: "anchors" });
   const real = await openReal({ call, node: on.rig.session.node, chain, peer, terms });
   await on.settled();
   if (htlcs.length > 0) await real.step(htlcs.reduce(add, real.balances));

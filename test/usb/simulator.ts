@@ -17,6 +17,8 @@ export type Order =
   /** A line of a script (firmware-sim/script.ts). */
   | { readonly do: "step"; readonly device: number; readonly line: string }
   | { readonly do: "key" | "unplug" | "plug"; readonly device: number }
+  /** Whether what is unplugged loses its power, too. */
+  | { readonly do: "supply"; readonly device: number; readonly from: "battery" | "cable" }
   /** Unplugs before piece `at`, counted from 1 over both directions; 0 counts alone. */
   | { readonly do: "count"; readonly device: number; readonly at: number }
   | { readonly do: "counted"; readonly device: number };
@@ -27,9 +29,23 @@ interface Simulated {
   readonly firmware: Firmware;
   readonly usb: UsbDevice;
   readonly counter: { pieces: number; at: number };
+  readonly power: { from: "battery" | "cable"; isOn: boolean };
 }
 
 let all: readonly Simulated[] = [];
+
+const pull = ({ firmware, usb, power }: Simulated): void => {
+  usb.unplug();
+  if (power.from === "battery" || !power.isOn) return;
+  power.isOn = false;
+  firmware.powerOff();
+};
+
+const plug = ({ firmware, usb, power }: Simulated): void => {
+  if (!power.isOn) firmware.powerOn();
+  power.isOn = true;
+  usb.plug();
+};
 
 /** Unplugs where it is told to: what comes then is not heard, what is said then does not leave. */
 const counted = (one: UsbFunction, counter: Simulated["counter"], unplug: () => void): UsbFunction => {
@@ -56,13 +72,20 @@ const start = async ({ path, serialNumbers, module }: Extract<Order, { do: "star
       serialNumber,
       firmware: await openFirmware(serialNumber),
       counter: { pieces: 0, at: 0 },
+      power: { from: "battery" as const, isOn: true },
     })),
   );
   const { devices } = await exportUsb({
     address: { path },
     devices: parts.map(({ serialNumber, firmware, counter }, i) => ({
       serialNumber,
-      onFunction: (one) => firmware.plug(counted(one, counter, () => devices[i]?.unplug())),
+      onFunction: (one) =>
+        firmware.plug(
+          counted(one, counter, () => {
+            const simulated = all[i];
+            if (simulated !== undefined) pull(simulated);
+          }),
+        ),
     })),
   });
   all = parts.flatMap((part, i) => {
@@ -76,7 +99,7 @@ const obey = async (order: Order): Promise<string> => {
   if (order.do === "start") return start(order);
   const one = all[order.device];
   if (one === undefined) throw new RangeError(`no device ${order.device}`);
-  const { firmware, usb, counter } = one;
+  const { firmware, counter } = one;
   switch (order.do) {
     case "step":
       await firmware.perform(order.line);
@@ -84,10 +107,13 @@ const obey = async (order: Order): Promise<string> => {
     case "key":
       return Buffer.from(firmware.key).toString("hex");
     case "unplug":
-      usb.unplug();
+      pull(one);
       return "";
     case "plug":
-      usb.plug();
+      plug(one);
+      return "";
+    case "supply":
+      one.power.from = order.from;
       return "";
     case "count":
       Object.assign(counter, { pieces: 0, at: order.at });

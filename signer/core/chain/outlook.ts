@@ -150,5 +150,6 @@ const followed = (view: ChainView, sight: Sight, settings: Settings): Outlook =>
 
 export const outlookOf = (sight: Sight, settings: Settings): Outlook => {
   const { view } = sight.chain;
-  return view === undefined ? unwatched : followed(view, sight, settings);
+  if (view !== undefined) return followed(view, sight, settings);
+  return settings.isDeep === undefined ? unwatched : { ...unwatched, isDeep: settings.isDeep };
 };

@@ -63,7 +63,13 @@ export const bumpOf = (parent: Parent, pocket: Pocket | undefined, home: Home): 
   if ("sentence" in agreed) return agreed;
   const draft: Draft = {
     what: `pays for our commitment through its anchor, ${paid.fee} sat of our wallet's`,
-    ...{ tx: paid.tx, after: parent.txid, inputs: agreed.inputs, ...timeOf(paid.tx, undefined) },
+    ...{
+      tx: paid.tx,
+      after: parent.txid,
+      inputs: agreed.inputs,
+      asked: agreed.asked,
+      ...timeOf(paid.tx, undefined),
+    },
   };
   const coins = promised(paid.coins, [outpoint], pocket.tip);
   return { drafts: [draft], left: [], coins, charges: [agreed.charge] };

@@ -11,7 +11,7 @@ import { arrange, claimDigest, claimWitness, expectedWeight } from "../../../pro
 import { feeOf } from "../../../protocol/bolt/weight.ts";
 import { type Maybe, unknown } from "../../../protocol/codec.ts";
 import type { Homeward } from "../../../protocol/operations/admin.ts";
-import type { Request } from "../../../protocol/operations/index.ts";
+import type { AnyRequest, Request } from "../../../protocol/operations/index.ts";
 import type { SpendInput } from "../../../protocol/operations/spend.ts";
 import type { Refusal } from "../../../protocol/outcome.ts";
 import {
@@ -60,6 +60,8 @@ export interface Draft extends Omit<Homeward, "txid" | "tx"> {
   readonly tx: Tx;
   /** One for each input. */
   readonly inputs: readonly DraftInput[];
+  /** As a host would ask for it, with all values; undefined for what no host can ask for. */
+  readonly asked: Request<"spend"> | undefined;
 }
 
 export interface DraftInput {
@@ -148,6 +150,12 @@ const bodyOf = ({ outpoint, claim, said }: Owed, tx: Tx, { node, channel }: Home
   outputs: [{ kind: "closing", place: unknown, channel }],
 });
 
+/** For a signer that has no chain: of another value a signature would be void (BIP 143). */
+export const withValues = (body: Request<"spend">, values: readonly Sat[]): Request<"spend"> => ({
+  ...body,
+  inputs: body.inputs.map((input, i) => ({ ...input, value: values[i] ?? unknown })),
+});
+
 /** The first rule that refuses one of them refuses all. */
 export const bringHome = (owed: readonly Owed[], home: Home): Brought | Refusal => {
   const { channel, live, settings, point } = home;
@@ -164,7 +172,8 @@ export const bringHome = (owed: readonly Owed[], home: Home): Brought | Refusal 
       continue;
     }
     const { plan, tx } = sweep;
-    const subject = judgeSpend({ body: bodyOf(one, tx, home), view, known, settings }, home.claims);
+    const body = bodyOf(one, tx, home);
+    const subject = judgeSpend({ body, view, known, settings }, home.claims);
     if ("sentence" in subject) return subject;
     const digest = claimDigest({ tx, index: 0, plan }, [{ value: one.value, script: plan.output }]);
     outpoints.push(one.outpoint);
@@ -172,6 +181,7 @@ export const bringHome = (owed: readonly Owed[], home: Home): Brought | Refusal 
     drafts.push({
       ...{ what: `brings ${one.what} to our wallet`, tx, after: one.outpoint.txid },
       ...timeOf(tx, one.since),
+      asked: withValues(body, [one.value]),
       inputs: [
         {
           key: { digest, channel, key: plan.key },
@@ -196,6 +206,10 @@ export interface Told {
 /** In the order in which `toldHome` takes the signatures. */
 export const keysOf = (drafts: readonly Draft[]): readonly SpendKey[] =>
   drafts.flatMap(({ inputs }) => inputs.map(({ key }) => key));
+
+/** What a core that has the keys is asked in place of the job. */
+export const asksOf = (drafts: readonly Draft[]): readonly AnyRequest[] =>
+  drafts.flatMap(({ asked }): AnyRequest[] => (asked === undefined ? [] : [{ name: "spend", body: asked }]));
 
 export const toldHome = (
   { drafts, left }: Pick<Brought, "drafts" | "left">,

@@ -26,7 +26,7 @@ import type { WalletKey } from "../ports.ts";
 import type { Known, View } from "../step.ts";
 import { judgeSpend } from "../steps/spend.ts";
 import type { OwnCoin, Pocket } from "./coins.ts";
-import { type DraftInput, type Home, silent } from "./homeward.ts";
+import { type DraftInput, type Home, silent, withValues } from "./homeward.ts";
 
 /** In one transaction. */
 const maxCoins = 8;
@@ -145,6 +145,7 @@ export const pay = (
 
 export interface Agreed {
   readonly inputs: readonly DraftInput[];
+  readonly asked: Request<"spend">;
   readonly charge: Charge;
 }
 
@@ -176,13 +177,15 @@ export const agreedTo = ({ claims }: Unpaid, { tx, coins }: Paid, home: Home): A
   const subject = judgeSpend({ body, view, known, settings }, home.claims);
   if ("sentence" in subject) return subject;
   const plans = [...claims.map(({ plan }) => plan), ...coins.map((one) => planOf(one, home))];
-  const spent = [...claims, ...coins.map(({ coin }) => coin)].map(({ value }, i) => ({
+  const values = [...claims, ...coins.map(({ coin }) => coin)].map(({ value }) => value);
+  const spent = values.map((value, i) => ({
     value,
     script: (plans[i] as ClaimPlan).output,
   }));
   const digests = plans.map((plan, index) => claimDigest({ tx, index, plan }, spent));
   const digestAt = (index: number): Uint8Array => digests[index] as Uint8Array;
   return {
+    asked: withValues(body, values),
     inputs: [
       ...claims.map(
         ({ plan, shown }, i): DraftInput => ({

@@ -9,6 +9,8 @@ import type { ChannelPlan } from "../../../protocol/bolt/claim.ts";
 import { htlcSighash } from "../../../protocol/bolt/htlc.ts";
 import { claimDigest, claimWitness } from "../../../protocol/bolt/spend-sign.ts";
 import { toHex } from "../../../protocol/bytes.ts";
+import { unknown } from "../../../protocol/codec.ts";
+import type { Request } from "../../../protocol/operations/index.ts";
 import type { Refusal } from "../../../protocol/outcome.ts";
 import type {
   CommitmentNumber,
@@ -25,7 +27,7 @@ import { wholeSince } from "../chain/view.ts";
 import { type Charge, keyOf } from "../outpoints.ts";
 import { given } from "../step.ts";
 import type { Pocket } from "./coins.ts";
-import { type Draft, type Home, type Owed, timeOf } from "./homeward.ts";
+import { type Draft, type Home, type Owed, silent, timeOf } from "./homeward.ts";
 import { agreedTo, alone, type Claimed, neededFor, type Paid, pay, promised, type Unpaid } from "./paying.ts";
 
 /** One HTLC that is ours to take now or later: what the counterparty has countersigned, and what completes it. */
@@ -92,6 +94,13 @@ const delayedOf = (stage: Stage, tx: Tx, index: number, said: string, home: Stag
   said: { number: home.number, prevTx: encodeTx(tx) },
 });
 
+const askedOf = ({ tx, outpoint, value }: Stage, { node, channel, number }: StageHome): Request<"spend"> => ({
+  node,
+  tx: encodeTx(tx),
+  inputs: [{ ...silent, outpoint, kind: "holderHtlc", channel, number, value }],
+  outputs: [{ kind: "closing", place: unknown, channel }],
+});
+
 /** As BOLT 3 has it: with anchors signed as the counterparty did, so that an input of any wallet may be added. */
 const bareOf = (stage: Stage, home: StageHome): Pick<Staged, "drafts" | "owed"> => {
   const { tx, plan, countersignature, preimage, value } = stage;
@@ -103,6 +112,8 @@ const bareOf = (stage: Stage, home: StageHome): Pick<Staged, "drafts" | "owed"> 
   const draft: Draft = {
     what: `${verbOf(stage)} the ${stage.name}${more}`,
     ...{ tx, after: home.txid, ...timeOf(tx, home.since) },
+    // A spend is signed over everything, and so never what others may add to.
+    asked: paysItself ? askedOf(stage, home) : undefined,
     inputs: [
       {
         key: { digest, channel: home.channel, key: plan.key },
@@ -244,7 +255,7 @@ export const stagesOf = (
     charges.push(agreed.charge);
     drafts.push({
       what: batchName(batch.stages, fee),
-      ...{ tx, after: home.txid, ...timeOf(tx, home.since), inputs: agreed.inputs },
+      ...{ tx, after: home.txid, ...timeOf(tx, home.since), inputs: agreed.inputs, asked: agreed.asked },
     });
     // What can't be published yet binds no coin: it may be needed before.
     if (pocket !== undefined && isDue(stage, home, pocket))

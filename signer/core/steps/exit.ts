@@ -1,6 +1,6 @@
 /** exit: our last commitment and everything that follows from it, for a person whose host is gone or not to be trusted. */
 
-import { encodeWitnessTx } from "../../../protocol/bitcoin/tx.ts";
+import { encodeWitnessTx, txidOf } from "../../../protocol/bitcoin/tx.ts";
 import { type HtlcTerms, htlcTransaction } from "../../../protocol/bolt/htlc.ts";
 import { fundingWitness } from "../../../protocol/bolt/witness.ts";
 import { equal, toHex } from "../../../protocol/bytes.ts";
@@ -17,7 +17,16 @@ import { textOf } from "../rules/table.ts";
 import { type Bump, bumpOf } from "../spend/bump.ts";
 import { claimsOf } from "../spend/channel.ts";
 import { openPocket } from "../spend/coins.ts";
-import { bringHome, keysOf, type Owed, pointsIn, surveyHome, toldHome } from "../spend/homeward.ts";
+import {
+  asksOf,
+  type Brought,
+  bringHome,
+  keysOf,
+  type Owed,
+  pointsIn,
+  surveyHome,
+  toldHome,
+} from "../spend/homeward.ts";
 import { type Stage, type StageHome, stagesOf } from "../spend/stages.ts";
 import { owedByTheirs } from "../spend/theirs.ts";
 import type { HolderVariant, Live } from "../state.ts";
@@ -202,15 +211,40 @@ const afterTheirs = (
     is: "signed",
     change: { ...afterCosts(view, outpoints, { fees, sent: 0n }), ...kept },
     job: { kind: "spend", inputs: keysOf(drafts) },
+    asked: asksOf(drafts),
     reply: (_, signed) => told((signed as Signed["spend"]).signatures),
   };
 };
+
+/** Keys behind a core of their own sign no transaction that others may add to, and so nothing that follows from one. */
+const withoutBare = ({
+  drafts,
+  left,
+}: Pick<Brought, "drafts" | "left">): Pick<Brought, "drafts" | "left"> => {
+  const bare = drafts.filter(({ asked }) => asked === undefined);
+  const gone = bare.map(({ tx }) => txidOf(tx));
+  return {
+    drafts: drafts.filter(({ asked, after }) => asked !== undefined && !gone.some((id) => equal(id, after))),
+    left: [
+      ...left,
+      ...bare.map(
+        ({ what }) => `what ${what.replace(/;.*$/, "")}: it is signed when a coin of ours pays for it`,
+      ),
+    ],
+  };
+};
+
+const ownOf = (
+  { node, channel }: Request<"exit">,
+  { setup: { funding } }: Live,
+  { number, txid }: HolderVariant,
+): Request<"signHolderCommitment"> => ({ node, channel, number, txid, funding });
 
 export const exit: Step<"exit", undefined> = {
   survey: ({ channel }, view) => surveyHome(channel, view),
   prepare: () => undefined,
   decide: (turn) => {
-    const { body, view } = turn;
+    const { body, view, settings } = turn;
     const { channel } = body;
     const before = liveOf(view.channel);
     if (before === undefined || view.channel === undefined) return noChannel(channel, view.channel);
@@ -225,7 +259,8 @@ export const exit: Step<"exit", undefined> = {
     const live: Live = { ...before, holder: broadcast(before, variant.number) };
     const brought = broughtBy(turn, { live, variant, close });
     if ("sentence" in brought) return refused(brought);
-    const { drafts, left, coins, charges, fee, fees, funding, outpoints, complete } = brought;
+    const { coins, charges, fee, fees, funding, outpoints, complete } = brought;
+    const { drafts, left } = settings.second ? withoutBare(brought) : brought;
     const costs = { fees: fees + fee * 1000n, sent: 0n };
     const change: Change = {
       ...afterCharges(view, [{ inputs: [live.setup.funding, ...outpoints], costs }, ...charges]),
@@ -237,6 +272,7 @@ export const exit: Step<"exit", undefined> = {
       is: "signed",
       change,
       job: { kind: "spend", inputs: [funding, ...keysOf(drafts)] },
+      asked: [{ name: "signHolderCommitment", body: ownOf(body, live, variant) }, ...asksOf(drafts)],
       reply: (_, signed) => {
         const [first, ...others] = (signed as Signed["spend"]).signatures;
         return {

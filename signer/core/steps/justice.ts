@@ -6,7 +6,7 @@ import { type Output, unseen } from "../chain/onchain.ts";
 import { afterCosts } from "../outpoints.ts";
 import type { Signed } from "../ports.ts";
 import { claimsOf } from "../spend/channel.ts";
-import { bringHome, keysOf, type Owed, pointsIn, surveyHome, toldHome } from "../spend/homeward.ts";
+import { asksOf, bringHome, keysOf, type Owed, pointsIn, surveyHome, toldHome } from "../spend/homeward.ts";
 import { partyOf } from "../spend/inputs.ts";
 import { given, liveOf, noChannel, refused, type Step } from "../step.ts";
 
@@ -71,6 +71,7 @@ export const justice: Step<"justice", undefined> = {
       is: "signed",
       change: afterCosts(view, outpoints, { fees, sent: 0n }),
       job: { kind: "spend", inputs: keysOf(drafts) },
+      asked: asksOf(drafts),
       reply: (_, signed) => toldHome({ drafts, left: all }, (signed as Signed["spend"]).signatures, view),
     };
   },

@@ -29,9 +29,11 @@ import {
   decodeDeviceRequest,
   encodeDeviceAnswer,
   encodeDeviceRequest,
+  messagesVersion,
   refusals,
 } from "../../../protocol/device/requests.ts";
 import { commitmentNumber } from "../../../protocol/units.ts";
+import { packDesk, unpackDesk } from "../../../signer/device/shelf.ts";
 import type { Target } from "../check.ts";
 import { isMalformed, sampled } from "./seeds.ts";
 
@@ -58,6 +60,13 @@ const standing = fc.record({
   revealed: u48,
   revoked: u48,
   broadcast: fc.oneof(fc.constant(unknown), u48),
+});
+const desk = fc.record({
+  step: u64,
+  pending: fc.oneof(
+    fc.constant(unknown),
+    fc.record({ now: u64, witness: u64, request: fc.uint8Array({ maxLength: 90 }) }),
+  ),
 });
 const root = fc.record({
   format: fc.constant(1),
@@ -86,6 +95,8 @@ const answer: fc.Arbitrary<DeviceAnswer> = fc.oneof(
   fc.record({
     is: fc.constant("info" as const),
     info: fc.record({
+      messages: fc.constantFrom(messagesVersion, 0, 255),
+      firmware: fc.string({ maxLength: 20 }),
       stage: fc.constantFrom("unprovisioned", "locked", "seedless", "unlocked"),
       isVerified: fc.boolean(),
       attemptsLeft: fc.nat(10),
@@ -181,6 +192,7 @@ export const deviceTargets: readonly Target[] = [
   target("flash-header", "record.ts decodeHeader", header, encodeHeader, decodeHeader),
   target("device-page", "page.ts decodePage", page, encodePage, decodePage),
   target("device-root", "ledger.ts decodeRoot", root, encodeRoot, decodeRoot),
+  target("device-desk", "signer/device/shelf.ts unpackDesk", desk, packDesk, unpackDesk),
   target("device-standing", "standing.ts decodeStanding", standing, encodeStanding, decodeStanding),
   target(
     "device-request",

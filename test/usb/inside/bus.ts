@@ -55,6 +55,8 @@ export interface Device {
   step(line: string): Promise<void>;
   /** Plugs it in, and waits until all three ways in are there. */
   plug(): Promise<void>;
+  /** The same, and waits for nothing but the kernel to take it. */
+  insert(): Promise<void>;
   unplug(): Promise<void>;
   isThere(): boolean;
 }
@@ -117,6 +119,10 @@ export const startBus = async (
     serialNumbers.map(async (serialNumber, at): Promise<Device> => {
       const tell = (what: Told): Promise<string> => order({ ...what, device: at });
       const isThere = (): boolean => serialPath(serialNumber) !== undefined;
+      const insert = async (): Promise<void> => {
+        await tell({ do: "plug" });
+        await eventually("a free bus", () => attachUsb({ address: { path }, busId: `1-${at + 1}` }));
+      };
       return {
         at,
         serialNumber,
@@ -126,9 +132,9 @@ export const startBus = async (
           await tell({ do: "step", line });
         },
         isThere,
+        insert,
         plug: async () => {
-          await tell({ do: "plug" });
-          await eventually("a free bus", () => attachUsb({ address: { path }, busId: `1-${at + 1}` }));
+          await insert();
           await eventually("its serial port", () => isThere() || undefined);
           for (const kind of ["hid", "usb"] as const) {
             const { transport } = await openSoon(kind, { serialNumber });

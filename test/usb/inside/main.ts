@@ -1,15 +1,30 @@
 /** What runs in the guest: every test, or those whose name has a text in it. */
 
-import { startBus } from "./bus.ts";
+import { join } from "node:path";
+import { type Bus, startBus } from "./bus.ts";
 import { cablesCases } from "./cables.ts";
 import { deviceCases } from "./devices.ts";
 import { enumerationCases } from "./enumeration.ts";
 import { runCases } from "./harness.ts";
 import { linkCases } from "./links.ts";
+import { pulledCases } from "./pulled.ts";
+import { ownersOn, signingCases } from "./signing.ts";
 
 const only = process.argv[2] ?? "";
 const bus = await startBus(["SN0001", "SN0002"]);
-const cases = [...enumerationCases(bus), ...linkCases(bus), ...cablesCases(bus), ...deviceCases(bus)];
+let signing: Promise<Bus> | undefined;
+const owners = ownersOn(() => {
+  signing ??= startBus(["SN0003", "SN0004"], join(import.meta.dirname, "../signing-firmware.ts"));
+  return signing;
+});
+const cases = [
+  ...enumerationCases(bus),
+  ...linkCases(bus),
+  ...cablesCases(bus),
+  ...deviceCases(bus),
+  ...signingCases(owners),
+  ...pulledCases(owners),
+];
 // The first plugs in, pairs and unlocks what the others use.
 const chosen = cases.filter(({ name, isNeeded }) => isNeeded === true || name.includes(only));
 process.exit((await runCases(chosen)) ? 0 : 1);

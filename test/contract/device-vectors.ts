@@ -1,0 +1,22 @@
+/** What stands in test/vectors/device for whoever writes a device: bytes in hexadecimal, 64-bit numbers as text. */
+
+import { toJson } from "../../cli/json.ts";
+import { messagesVersion } from "../../protocol/device/requests.ts";
+import { messageVectors } from "./device-messages.ts";
+import { recordVectors } from "./device-records.ts";
+import { screenVectors } from "./device-screens.ts";
+
+const plain = (value: unknown): unknown => JSON.parse(toJson(value));
+
+export const deviceVectors = (): Readonly<Record<"messages" | "records" | "screens", unknown>> => ({
+  messages: plain({
+    made: "test/contract/device-messages.ts",
+    version: messagesVersion,
+    ...messageVectors(),
+  }),
+  records: plain({
+    made: "test/contract/device-records.ts; nothing here is anybody's secret",
+    ...recordVectors(),
+  }),
+  screens: plain({ made: "test/contract/device-screens.ts", ...screenVectors() }),
+});

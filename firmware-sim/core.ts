@@ -161,7 +161,7 @@ export const coreBehind =
       if (known !== undefined && (known.network !== network || known.tier !== tier || known.index !== index))
         return refused("network");
       if (known === undefined) {
-        const agreed = await consent(about, "Keep a node's keys", [
+        const agreed = await consent(about, "Keep node keys", [
           { label: "Network", value: { is: "word", word: told(network) } },
           { label: "The host tells", value: { is: "word", word: tier } },
           { label: "Which of the seed's", value: { is: "count", count: BigInt(index), unit: "" } },
@@ -306,7 +306,7 @@ export const coreBehind =
       for (const [id, live] of uncertain(ledger)) {
         if (doubted.has(id) || journal.get(vouchAt(id)) !== undefined) continue;
         isAsked = true;
-        const agreed = await consent(about, "Is it in the chain", channelFacts(live.setup));
+        const agreed = await consent(about, "In the chain?", channelFacts(live.setup));
         if (isClosed || open?.ledger !== ledger) return refused("order");
         if (agreed === undefined) return refused("busy");
         if (!agreed) doubted.add(id);

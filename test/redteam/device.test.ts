@@ -313,7 +313,7 @@ test("over a cable: neither a signer that is not paired nor a device that is ano
 describe("a channel that only the thief paid into", () => {
   /** Made up, with the thief as its other side: no chain has it, and a device sees none. */
   const madeUp = async (says: { yes: boolean }) => {
-    const core = await openCore({ consents: (title) => title !== "Is it in the chain" || says.yes });
+    const core = await openCore({ consents: (title) => title !== "In the chain?" || says.yes });
     await core.load();
     const rig = rigOf(core);
     const air = await scene({ signer: rig, label: "air", terms: plainTerms({ opener: "counterparty" }) });

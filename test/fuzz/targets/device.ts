@@ -34,6 +34,7 @@ import {
 } from "../../../protocol/device/requests.ts";
 import { commitmentNumber } from "../../../protocol/units.ts";
 import { packDesk, unpackDesk } from "../../../signer/device/shelf.ts";
+import { messageVectors } from "../../contract/device-messages.ts";
 import type { Target } from "../check.ts";
 import { isMalformed, sampled } from "./seeds.ts";
 
@@ -181,6 +182,13 @@ const target = <T>(
   ...(kindOf === undefined ? {} : { kindOf: (value: unknown) => kindOf(value as T) }),
 });
 
+const vectors = messageVectors();
+/** Every kind of message is among the seeds, without the byte that says who it is for. */
+const withVectors = (some: Target, messages: readonly { readonly bytes: Uint8Array }[]): Target => ({
+  ...some,
+  seeds: (seed, count) => [...some.seeds(seed, count), ...messages.map(({ bytes }) => bytes.slice(1))],
+});
+
 export const deviceTargets: readonly Target[] = [
   target(
     "flash-record",
@@ -194,36 +202,48 @@ export const deviceTargets: readonly Target[] = [
   target("device-root", "ledger.ts decodeRoot", root, encodeRoot, decodeRoot),
   target("device-desk", "signer/device/shelf.ts unpackDesk", desk, packDesk, unpackDesk),
   target("device-standing", "standing.ts decodeStanding", standing, encodeStanding, decodeStanding),
-  target(
-    "device-request",
-    "protocol/device/requests.ts decodeDeviceRequest",
-    request,
-    encodeDeviceRequest,
-    decodeDeviceRequest,
-    ({ is }) => is,
+  withVectors(
+    target(
+      "device-request",
+      "protocol/device/requests.ts decodeDeviceRequest",
+      request,
+      encodeDeviceRequest,
+      decodeDeviceRequest,
+      ({ is }) => is,
+    ),
+    vectors.device.requests,
   ),
-  target(
-    "device-answer",
-    "protocol/device/requests.ts decodeDeviceAnswer",
-    answer,
-    encodeDeviceAnswer,
-    decodeDeviceAnswer,
-    ({ is }) => is,
+  withVectors(
+    target(
+      "device-answer",
+      "protocol/device/requests.ts decodeDeviceAnswer",
+      answer,
+      encodeDeviceAnswer,
+      decodeDeviceAnswer,
+      ({ is }) => is,
+    ),
+    vectors.device.answers,
   ),
-  target(
-    "core-request",
-    "protocol/device/core.ts decodeCoreRequest",
-    coreRequest,
-    encodeCoreRequest,
-    decodeCoreRequest,
-    ({ is }) => is,
+  withVectors(
+    target(
+      "core-request",
+      "protocol/device/core.ts decodeCoreRequest",
+      coreRequest,
+      encodeCoreRequest,
+      decodeCoreRequest,
+      ({ is }) => is,
+    ),
+    vectors.core.requests,
   ),
-  target(
-    "core-answer",
-    "protocol/device/core.ts decodeCoreAnswer",
-    coreAnswer,
-    encodeCoreAnswer,
-    decodeCoreAnswer,
-    ({ is }) => is,
+  withVectors(
+    target(
+      "core-answer",
+      "protocol/device/core.ts decodeCoreAnswer",
+      coreAnswer,
+      encodeCoreAnswer,
+      decodeCoreAnswer,
+      ({ is }) => is,
+    ),
+    vectors.core.answers,
   ),
 ];

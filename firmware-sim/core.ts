@@ -24,18 +24,16 @@ import { Fault } from "../signer/core/fault.ts";
 import { unpackApproval } from "../signer/core/node-records.ts";
 import type { Policy } from "../signer/core/policy.ts";
 import type { Keyring } from "../signer/core/ports.ts";
-import { unpackChannel } from "../signer/core/records.ts";
 import { judgedTwice } from "../signer/core/second.ts";
 import { openSession, type Session } from "../signer/core/session.ts";
-import type { Live } from "../signer/core/state.ts";
-import { liveOf } from "../signer/core/step.ts";
 import { publicOf, saidOf } from "./answers.ts";
 import type { Serve, Served } from "./device.ts";
 import type { Place } from "./journal.ts";
 import { type Ledger, openLedger, vouchAt } from "./ledger.ts";
 import { devicePolicy, mostAccepted, mostHtlcs } from "./limits.ts";
 import { channelFacts, shownOf } from "./questions.ts";
-import { channelIn, NotTaken, storeOver } from "./store.ts";
+import { offeredIn, uncertainIn } from "./records.ts";
+import { NotTaken, storeOver } from "./store.ts";
 
 export interface OwnKeyring extends Keyring {
   close(): void;
@@ -100,17 +98,6 @@ const notAgreed = (id: string): Refusal => ({
   facts: [{ name: "approval", value: id }],
   hint: "Answer on the device's screen: it shows the question when the host asks again.",
 });
-
-/** Where others paid in, as far as the records say: only what is all our own needs nobody's word. */
-const uncertain = function* (ledger: Ledger): Generator<readonly [bigint, Live]> {
-  for (const [key, { bytes }] of ledger.records()) {
-    const id = channelIn(key);
-    const live = id === undefined ? undefined : liveOf(unpackChannel(bytes));
-    if (id === undefined || live === undefined) continue;
-    const { contribution, value } = live.setup.terms;
-    if (contribution !== value) yield [id, live];
-  }
-};
 
 export const coreBehind =
   ({ curve, keyringOf, software, policy = devicePolicy }: CoreParts): Serve =>
@@ -279,7 +266,7 @@ export const coreBehind =
 
     const consult = async (id: Uint8Array, about: About): Promise<CoreAnswer> => {
       if (open === undefined) return refused("order");
-      const { session } = open;
+      const { session, ledger } = open;
       const key = toHex(id);
       const listed = await session.respond(
         { name: "listApprovals", body: { node: session.node, state: "pending" } },
@@ -291,7 +278,8 @@ export const coreBehind =
       if (question === undefined) return refused("unknown");
       // The answer was lost on the way; nothing was done with it yet.
       if (approved.has(key)) return { is: "verdict", verdict: "approve" };
-      const { title, facts } = shownOf(question, settingIn()?.network ?? "bitcoin");
+      const isOut = [...offeredIn(ledger)].some((hash) => question.shown.some(({ value }) => value === hash));
+      const { title, facts } = shownOf(question, { network: settingIn()?.network ?? "bitcoin", isOut });
       const agreed = await consent(about, title, facts);
       if (agreed === undefined) return refused("busy");
       if (agreed) approved.add(key);
@@ -303,7 +291,7 @@ export const coreBehind =
       if (open === undefined || open.ledger.isBehind) return refused("order");
       const { ledger } = open;
       let isAsked = false;
-      for (const [id, live] of uncertain(ledger)) {
+      for (const [id, live] of uncertainIn(ledger)) {
         if (doubted.has(id) || journal.get(vouchAt(id)) !== undefined) continue;
         isAsked = true;
         const agreed = await consent(about, "In the chain?", channelFacts(live.setup));

@@ -95,14 +95,21 @@ export const channelFacts = ({ terms, peer, funding }: Setup): readonly Fact[] =
   { label: "Not in the chain", value: { is: "word", word: "it covers nothing" } },
 ];
 
+export interface Scene {
+  readonly network: Network;
+  /** It has left already, as a forward. */
+  readonly isOut: boolean;
+}
+
 export interface Shown {
   readonly title: string;
   readonly facts: readonly Fact[];
 }
 
 /** The amount first, as the core knows it, whatever else is said about it. */
-export const shownOf = ({ subject, amount, shown }: ListedApproval, network: Network): Shown => ({
-  title: titles[subject],
+export const shownOf = ({ subject, amount, shown }: ListedApproval, { network, isOut }: Scene): Shown => ({
+  // Not a new payment: what came in for it is to go back, and here nobody sees whether it came back itself.
+  title: subject === "payment" && isOut ? "Give up its cover" : titles[subject],
   facts: [
     { label: "In all", value: { is: "amount", msat: amount } },
     ...shown.flatMap((fact) => factsOf(network, fact)),

@@ -30,7 +30,6 @@ export const judgedTwice: ReadonlySet<Name> = new Set<Name>([
   "signMessage",
   "deriveSecret",
   "inboundPaymentKey",
-  "forget",
 ]);
 
 /** An id is given out by this signer, which may have given out some before it had this device. */

@@ -3,19 +3,20 @@
  * pulled at any time: who waits goes on waiting for a while, and is then told that the device is away.
  */
 
-import { fromHex, toHex } from "../../protocol/bytes.ts";
+import { fromHex } from "../../protocol/bytes.ts";
+import { unknown } from "../../protocol/codec.ts";
 import type { CoreAnswer, CoreRequest } from "../../protocol/device/core.ts";
 import { type Link, LinkError } from "../../protocol/link.ts";
 import { type AnyRequest, type Name, packRequest, unpackReply } from "../../protocol/operations/index.ts";
 import type { Outcome } from "../../protocol/outcome.ts";
-import type { ChannelId, NodeId } from "../../protocol/units.ts";
+import { type ChannelId, msat, type NodeId, paymentHash } from "../../protocol/units.ts";
 import { LinkUnavailable } from "../../protocol/wire/links/trouble.ts";
 import { Fault } from "../core/fault.ts";
 import { channelIn } from "../core/places.ts";
 import { type Durable, type Job, type Keyring, KeysAway, type Second, type Signed } from "../core/ports.ts";
-import { questionIn } from "../core/second.ts";
 import { type Absence, keysAway } from "./away.ts";
 import { publicFacts, type Told } from "./facts.ts";
+import { doubtOf, questionOf, type Uncovered, uncoveredIn, vouching } from "./questions.ts";
 import type { Shelf } from "./shelf.ts";
 import { askCore, DeviceBroken, type Kept, NotOpen, visit } from "./visit.ts";
 
@@ -227,6 +228,20 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
     }
   };
 
+  /** What went out came back where the device can't see it: that its cover may go, a person says there as of a payment. */
+  const giveUp = async ({ hash, amount }: Uncovered): Promise<void> => {
+    const none = { payee: unknown, invoice: "", source: "", feeLimit: msat(0n) } as const;
+    const body = {
+      node,
+      kind: "keysend",
+      hash: paymentHash(fromHex(hash)),
+      amount: msat(amount),
+      ...none,
+    } as const;
+    const id = questionOf(await inTurn(() => judgeNow({ name: "proposePayment", body })));
+    if (id !== undefined) await consult(id);
+  };
+
   const consult = async (id: string): Promise<void> => {
     const approval = fromHex(id);
     for (;;) {
@@ -254,7 +269,11 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
     const known = questions.get(id);
     if (known !== undefined) return known;
     const mine = consulting
-      .then(() => (id === vouching ? vouch() : consult(id)))
+      .then(() => {
+        const uncovered = uncoveredIn(id);
+        if (uncovered !== undefined) return giveUp(uncovered);
+        return id === vouching ? vouch() : consult(id);
+      })
       .catch((error: unknown) => {
         if (!closed && !(error instanceof KeysAway)) report(error);
       })
@@ -339,21 +358,4 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
       await running;
     },
   };
-};
-
-/** In the place of an approval's id: whether a channel that others paid into is in the chain. */
-const vouching = "vouch";
-/** The device counts nothing that came through it before somebody says so. */
-const doubtOf = (outcome: Outcome<Name>): string | undefined =>
-  outcome.is === "refusal" && outcome.refusal.rule === "commitment-htlc-received-spends-active-utxo"
-    ? vouching
-    : undefined;
-
-/** A person is to be asked. */
-export const questionOf = (outcome: Outcome<Name>): string | undefined => {
-  if (outcome.is === "refusal") return questionIn(outcome.refusal);
-  if (outcome.is !== "reply" || !("standing" in outcome.reply) || !("approval" in outcome.reply))
-    return undefined;
-  const { standing, approval } = outcome.reply;
-  return standing === "pending" ? toHex(approval) : undefined;
 };

@@ -123,7 +123,7 @@ export const screenVectors = () => ({
   questions: Object.entries(questions).map(([about, question]) => {
     const { title, facts } = shownOf(
       { ...question, id: filled(0, 32), standing: "pending", asked: 0n, until: 0n, by: "" },
-      "bitcoin",
+      { network: "bitcoin", isOut: false },
     );
     return { about, network: "bitcoin", question, title, facts, pages: consentOf(title, facts) };
   }),

@@ -52,6 +52,19 @@ describe("what LDK nodes asked", () => {
   });
 });
 
+/** Every scene is of `npm run honest`. */
+test("what LDK nodes asked is answered to the same byte by a signer whose keys are on a device", async () => {
+  for (const name of sceneNames.filter((_, at) => at % 3 === 0)) {
+    const { failures } = await replay(load(name), { onDevice: true });
+    expect(failures, name).toEqual([]);
+  }
+});
+
+test("a forward that came back on the chain is given up where the person at the device says so", async () => {
+  const { failures } = await replay(load("forward-timed-out-on-chain"), { onDevice: true });
+  expect(failures).toEqual([]);
+});
+
 describe("a replay fails", () => {
   const recording = () => load("pay-anchors-accepted");
   const failuresOf = async (changed: Recording): Promise<string> =>

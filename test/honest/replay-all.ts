@@ -8,6 +8,7 @@ const ways: Readonly<Record<string, ReplayOptions>> = {
   "each twice": { twice: true },
   "reopened before each": { reopenEvery: 1 },
   "each twice, reopened now and then": { twice: true, reopenEvery: 3 },
+  "with its keys on a device": { onDevice: true },
 };
 
 export interface ReplayedAll {

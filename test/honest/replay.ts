@@ -4,10 +4,13 @@ import { toHex } from "../../protocol/bytes.ts";
 import { isKnown } from "../../protocol/codec.ts";
 import { type AnyRequest, type Name, unpackRequest } from "../../protocol/operations/index.ts";
 import type { Outcome } from "../../protocol/outcome.ts";
+import { deviceFor } from "./on-device.ts";
 import type { Entry, Recording } from "./record/recording.ts";
 import { type Ending, endingOf, openSigner, shownEnding } from "./record/signer.ts";
 
 export interface ReplayOptions {
+  /** The keys are on a device, whose person agrees to all that it shows. */
+  readonly onDevice?: boolean;
   /** Each request comes twice at once, as after a stream that broke. */
   readonly twice?: boolean;
   /** The signer is opened again from its store before every so many requests. */
@@ -35,7 +38,7 @@ const draws = ({ name, body }: AnyRequest): boolean => name === "new" && !isKnow
 
 const isFinal = (outcome: Outcome<Name>): boolean => outcome.is === "refusal" && outcome.refusal.final;
 
-const sameEnding = (name: Name, a: Ending, b: Ending): boolean =>
+export const sameEnding = (name: Name, a: Ending, b: Ending): boolean =>
   a.ended === b.ended &&
   a.rule === b.rule &&
   (changing[name] !== undefined || toHex(a.reply) === toHex(b.reply));
@@ -44,12 +47,13 @@ const hint = "if the language's bytes were changed on purpose, record again: npm
 
 export const replay = async (
   { entries, start, ...head }: Recording,
-  { twice = false, reopenEvery }: ReplayOptions = {},
+  { twice = false, reopenEvery, onDevice = false }: ReplayOptions = {},
 ): Promise<Replayed> => {
   let time = Number(start);
   let requests = 0;
   const failures: string[] = [];
-  const signer = await openSigner(head, () => time);
+  const device = onDevice ? deviceFor(() => time) : undefined;
+  const signer = await openSigner(head, () => time, device?.through);
 
   const read = (at: number, { request }: Entry): AnyRequest | undefined => {
     try {
@@ -76,7 +80,7 @@ export const replay = async (
         continue;
       }
       const [was, is] = [asked as Ending, endingOf(name, outcome)];
-      if (isFinal(outcome) || !sameEnding(name, was, is)) {
+      if (isFinal(outcome) || !(device?.sameEnding ?? sameEnding)(name, was, is)) {
         const facts = outcome.is === "refusal" ? JSON.stringify(outcome.refusal) : "";
         const time = i === 0 ? "" : " the second time";
         failures.push(
@@ -92,5 +96,8 @@ export const replay = async (
       await signer.restart();
     if (one.ended !== "restart") await put(at, one);
   }
+  await signer.close();
+  await device?.close();
+  failures.push(...(device?.faults() ?? []));
   return { requests, failures };
 };

@@ -75,7 +75,7 @@ describe("records that are put back", () => {
         expect(await core.load(pages)).toEqual({ is: "refused", why });
         // And nothing else is to be had.
         expect(
-          await core.judge(ask("forget", { node: on.opened.node, channel: on.opened.channel } as never)),
+          await core.judge(ask("signMessage", { node: on.opened.node, message: new Uint8Array(3) } as never)),
         ).toEqual({
           is: "refused",
           why: "order",
@@ -111,7 +111,6 @@ describe("records that are put back", () => {
       ["signCounterpartyCommitment", sign],
       ["signHolderCommitment", { ...revoke, funding: validate.funding, txid: new Uint8Array(32) }],
       ["validateHolderCommitment", { ...validate, feerate: (validate.feerate + 1) as never }],
-      ["forget", { node: on.opened.node, channel: on.opened.channel, purge: true }],
       ["signMessage", { node: on.opened.node, message: new Uint8Array(3) }],
     ] as readonly (readonly [Name, unknown])[]) {
       await put();

@@ -34,7 +34,7 @@ import { unpackApproval } from "../../signer/core/node-records.ts";
 import { defaultPolicy } from "../../signer/core/policy.ts";
 import type { Store } from "../../signer/core/ports.ts";
 import { judgedTwice } from "../../signer/core/second.ts";
-import { questionOf } from "../../signer/device/keyring.ts";
+import { questionOf } from "../../signer/device/questions.ts";
 import { type SoftwareKeyring, softwareKeyring } from "../../signer/keys/software.ts";
 import { memoryDisk } from "../../signer/store/memory.ts";
 import { random } from "../fuzz/random.ts";

@@ -110,13 +110,24 @@ export interface BenchOptions {
   readonly onPiece?: (unplug: () => void) => void;
   /** In the middle of a write to flash. */
   readonly onPowerCut?: () => void;
+  /** Of another seed than that of the rigs. */
+  readonly keyringOf?: () => SoftwareKeyring;
   /** In place of one in memory. */
   readonly over?: { readonly carrier: Carrier; cable(): Promise<Cable> };
 }
 
 const times = { greetMs: 2_000, pauseMs: 5 };
 
-/** Set up and paired, with the seed of the rigs. */
+const rigsKeyring = (): SoftwareKeyring =>
+  softwareKeyring({
+    seed: new Secret(new Uint8Array(64).fill(7)),
+    network: "regtest",
+    nodeIndex: 0,
+    curve,
+    style: "native",
+  });
+
+/** Set up and paired, with the seed of the rigs where no other is given. */
 export const deviceBench = async ({
   consents = () => true,
   onShow = () => {},
@@ -124,6 +135,7 @@ export const deviceBench = async ({
   onPiece = () => {},
   onPowerCut = () => {},
   over = { carrier: carriers.bulk, cable: async () => cable(onPiece) },
+  keyringOf = rigsKeyring,
 }: BenchOptions = {}): Promise<Bench> => {
   const identity = keyPair(new Secret(randomBytes(32)));
   const secret = new Secret(randomBytes(32));
@@ -138,14 +150,6 @@ export const deviceBench = async ({
       return consents(title, facts);
     },
   });
-  const keyringOf = (): SoftwareKeyring =>
-    softwareKeyring({
-      seed: new Secret(new Uint8Array(64).fill(7)),
-      network: "regtest",
-      nodeIndex: 0,
-      curve,
-      style: "native",
-    });
   let link: Link | undefined;
   let plugged: Cable | undefined;
 

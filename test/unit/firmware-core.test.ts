@@ -67,7 +67,7 @@ describe("a question on the screen", () => {
     ...{ shown, asked: 0n, until: 0n, by: "" },
   });
   const valuesOf = (name: string, value: string) =>
-    shownOf(question([{ name, value }]), "regtest")
+    shownOf(question([{ name, value }]), { network: "regtest", isOut: false })
       .facts.slice(1)
       .map((fact) => fact.value);
 

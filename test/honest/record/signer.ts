@@ -7,9 +7,10 @@ import type { Outcome } from "../../../protocol/outcome.ts";
 import { Secret } from "../../../protocol/secret.ts";
 import type { NodeId } from "../../../protocol/units.ts";
 import { readPolicy } from "../../../signer/core/policy.ts";
+import type { Keyring } from "../../../signer/core/ports.ts";
 import { openSession } from "../../../signer/core/session.ts";
 import { journal } from "../../../signer/journal.ts";
-import { softwareKeyring } from "../../../signer/keys/software.ts";
+import { type SoftwareKeyring, softwareKeyring } from "../../../signer/keys/software.ts";
 import { grouped } from "../../../signer/store/grouped.ts";
 import { memoryDisk } from "../../../signer/store/memory.ts";
 import { curve } from "../../scripted/road.ts";
@@ -23,6 +24,13 @@ export interface Signer {
   /** As after a crash: whatever was not on disk is gone. */
   restart(): Promise<void>;
   faults(): readonly string[];
+  close(): Promise<void>;
+}
+
+/** Where the keys are while the signer is open. */
+export interface Keyed {
+  readonly keyring: Keyring;
+  close?(): Promise<void>;
 }
 
 const seedOf = (label: string): Secret => {
@@ -32,31 +40,41 @@ const seedOf = (label: string): Secret => {
 };
 
 /** `now` in seconds. */
-export const openSigner = async ({ network, policy, seed }: Head, now: () => number): Promise<Signer> => {
+export const openSigner = async (
+  { network, policy, seed }: Head,
+  now: () => number,
+  through: (keys: SoftwareKeyring) => Promise<Keyed> = async (keyring) => ({ keyring }),
+): Promise<Signer> => {
   const disk = memoryDisk();
   const faults: string[] = [];
-  const keyring = softwareKeyring({ seed: seedOf(seed), network, nodeIndex: 0, curve, style: "native" });
-  const open = () =>
-    openSession({
+  const plain = softwareKeyring({ seed: seedOf(seed), network, nodeIndex: 0, curve, style: "native" });
+  let keyed: Keyed | undefined;
+  const open = async () => {
+    await keyed?.close?.();
+    keyed = await through(plain);
+    return openSession({
       settings: {
         ...{ network, tier: "full", curve, software: "countersign recorded", chain: {} },
         policy: readPolicy(network, JSON.parse(policy)),
+        second: keyed.keyring.second !== undefined,
       },
       store: grouped(disk.open()),
-      keyring,
+      keyring: keyed.keyring,
       journal: journal({ now: () => now() * 1000 }),
       verify: async (jobs) => curve.verifyBatch(jobs),
       now,
       report: (error) => faults.push((error as Error).stack ?? String(error)),
     });
+  };
   let session = await open();
   return {
-    node: keyring.node,
+    node: plain.node,
     respond: (request) => session.respond(request, operations[request.name].role),
     restart: async () => {
       session = await open();
     },
     faults: () => faults,
+    close: async () => keyed?.close?.(),
   };
 };
 

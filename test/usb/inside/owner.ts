@@ -62,30 +62,21 @@ const shown = (value: unknown): string =>
 export const ownerOf = async (kind: Kind, device: Device): Promise<Owner> => {
   const identity = newSigner();
   const entropy = new Secret(Uint8Array.from(randomBytes(32)));
-  const t0 = performance.now();
-  const T = (w: string) => process.stdout.write(`   T ${w} ${performance.now() - t0}\n`);
   await pairOver(kind, device, identity);
-  T("paired");
   const script = [`pin ${pin}`, `new-pin ${pin}`, `words ${wordsOf(entropy).join(" ")}`, "consent all"];
   for (const line of [...script, "person on"]) await device.step(line);
   await withLink(kind, device, identity, async ({ manage }) => {
     assert.deepEqual(await manage({ is: "restore" }), done);
   });
-  T("restored");
 
   const keys = () =>
     softwareKeyring({ seed: seedOf(entropy), network: "regtest", nodeIndex: 0, curve, style: "native" });
   const twin = await rig({ watch: keys, proposes: false });
   const { node } = twin.session;
-  T("twin");
   const [own, shelf] = [memoryDisk(), memoryDisk()];
   let commits = 0;
 
-  const start = async ({
-    open,
-    key = device.key,
-    patienceMs = 60_000,
-  }: StartOptions): Promise<Running> => {
+  const start = async ({ open, key = device.key, patienceMs = 60_000 }: StartOptions): Promise<Running> => {
     const [told, reported]: [string[], unknown[]] = [[], []];
     const keyring = openDeviceKeyring({
       name: device.serialNumber,

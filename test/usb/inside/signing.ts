@@ -1,7 +1,7 @@
 /** Channels with their keys on a device of the bus, through the libraries and the kernel's own drivers. */
 
 import { strict as assert } from "node:assert";
-import type { Reply } from "../../../protocol/operations/index.ts";
+import type { Reply, Request } from "../../../protocol/operations/index.ts";
 import type { Preimage } from "../../../protocol/units.ts";
 import { add, htlcOf, keysendOf, preimageOf, remove } from "../../scripted/channel.ts";
 import { verifyOf } from "../../scripted/checks.ts";
@@ -47,15 +47,24 @@ const agreedTo = async <T>(device: Device, text: string, ask: () => Promise<T>):
   return answer;
 };
 
-const wholeChannel = async (device: Device, signer: Running, label: string): Promise<void> => {
+/** At the device alone: the twin's policy needs nobody. */
+const proposed = async ({ rig }: Running, body: Request<"proposePayment">) => {
+  const outcome = await rig.outcome("proposePayment", body);
+  if (outcome.is !== "reply") throw new Error(`proposePayment: ${outcome.is}`);
+  return outcome.reply;
+};
+
+export const wholeChannel = async (device: Device, signer: Running, label: string): Promise<void> => {
   const on = await channelOn(signer, label);
   const { node } = on.opened;
   const [a, b] = [`${label}, ours`, `${label}, theirs`];
   const [out, into] = [htlcOf("holder", 50_000_000n, a), htlcOf("counterparty", 20_000_000n, b)];
   await advance(on, 0n, on.start);
   await agreedTo(device, "50 000", () => signer.call("proposePayment", keysendOf(node, out)));
-  const other = keysendOf(node, htlcOf("holder", 51_000_000n, `${label}, none`));
-  process.stdout.write(`DENIED ${JSON.stringify(await agreedTo(device, "50 000", () => signer.rig.outcome("proposePayment", other)), (_, o) => typeof o === "bigint" ? String(o) : o)}\n`);
+  const unwanted = keysendOf(node, htlcOf("holder", 51_000_000n, `${label}, none`));
+  // All that is shown has another amount than what the person came for.
+  const { standing } = await agreedTo(device, "50 000", () => proposed(signer, unwanted));
+  assert.equal(standing, "denied");
   const held = add(on.start, out);
   await advance(on, 1n, held);
   const both = add(held, into);
@@ -78,12 +87,9 @@ export const ownersOn = (bus: () => Promise<Bus>): Owners =>
   ([0, 1] as const).map((at) => {
     let owner: Promise<Owner> | undefined;
     const make = async (): Promise<Owner> => {
-      const t0 = performance.now();
       const device = (await bus()).devices[at];
-      process.stdout.write(`   T bus ${performance.now() - t0}\n`);
       if (device === undefined) throw new RangeError("two devices");
       await device.plug();
-      process.stdout.write(`   T plug ${performance.now() - t0}\n`);
       return ownerOf("hid", device);
     };
     return () => {

@@ -16,7 +16,7 @@ Options:
   --required    what is missing on this machine is a failure, and not a reason to skip
   --only TEXT   tests whose name has this in it
   --command C   this instead of the tests
-  --seconds N   after which it is given up (420)
+  --seconds N   after which it is given up (600)
 `;
 
 const libraries = "/usr/lib/x86_64-linux-gnu";
@@ -55,7 +55,7 @@ const code = await runSuite({
     required: { type: "boolean", default: false },
     only: { type: "string", default: "" },
     command: { type: "string" },
-    seconds: { type: "string", default: "420" },
+    seconds: { type: "string", default: "600" },
   },
   run: async ({ required, only, command, seconds }) => {
     const skipped = (why: string): number => {

@@ -4,7 +4,7 @@
  */
 
 import { toHex } from "../../../protocol/bytes.ts";
-import { isKnown, unknown } from "../../../protocol/codec.ts";
+import { isKnown } from "../../../protocol/codec.ts";
 import type { ChannelId } from "../../../protocol/units.ts";
 import { max, min } from "../balance.ts";
 import type { Policy } from "../policy.ts";
@@ -16,7 +16,7 @@ import {
   type Settled,
   type Variant,
 } from "../state.ts";
-import type { Change, View } from "../step.ts";
+import { type Change, given, type View } from "../step.ts";
 import { oldestOf } from "../sweeping.ts";
 import { charge, giveBack, offset } from "../velocity.ts";
 import { covers } from "./cover.ts";
@@ -154,7 +154,7 @@ export const expired = (view: View, most: number, but?: string): Change => {
   const payments = new Map<string, undefined>();
   let { sent } = view.node.windows;
   for (const key of oldestOf(over, most)) {
-    const { intent = unknown, settledOut = 0n } = view.payments.get(key) ?? {};
+    const { intent, settledOut } = given(view.payments.get(key), "payment");
     if (isKnown(intent)) sent = giveBack(sent, intent.at, intent.amount + intent.feeLimit - settledOut);
     payments.set(key, undefined);
   }

@@ -153,7 +153,7 @@ const bodyOf = ({ outpoint, claim, said }: Owed, tx: Tx, { node, channel }: Home
 /** For a signer that has no chain: of another value a signature would be void (BIP 143). */
 export const withValues = (body: Request<"spend">, values: readonly Sat[]): Request<"spend"> => ({
   ...body,
-  inputs: body.inputs.map((input, i) => ({ ...input, value: values[i] ?? unknown })),
+  inputs: body.inputs.map((input, i) => ({ ...input, value: given(values[i], "value") })),
 });
 
 /** The first rule that refuses one of them refuses all. */

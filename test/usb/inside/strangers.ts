@@ -8,14 +8,20 @@ import type { Running } from "./owner.ts";
 import { type Owners, running, wholeChannel } from "./signing.ts";
 
 /** Why a signer that asks for a channel gets none. */
-const awayBecause = async (signer: Running): Promise<string> => {
+const awayBecause = async (signer: Running): Promise<readonly string[]> => {
   const { rule, facts } = await signer.refusal("new", { node: signer.rig.session.node, wanted: unknown });
   assert.equal(rule, "device-reachable");
-  return facts.find(({ name }) => name === "is")?.value ?? "";
+  return ["is", "because"].map((name) => facts.find((fact) => fact.name === name)?.value ?? "");
 };
 
 export const strangersCases = ([first, second]: Owners): readonly Case[] => {
   if (first === undefined || second === undefined) throw new RangeError("two owners");
+  let pairing: Promise<Uint8Array> | undefined;
+  /** The second device knows the signer of the first one as well, so that its key or its words alone tell it. */
+  const known = (): Promise<Uint8Array> => {
+    pairing ??= Promise.all([first(), second()]).then(([owner, { device }]) => owner.pair("hid", device));
+    return pairing;
+  };
   return [
     {
       name: "two devices signing at once, each for its own signer",
@@ -36,11 +42,14 @@ export const strangersCases = ([first, second]: Owners): readonly Case[] => {
       name: `signing with another device in the place of one's own, over ${kind}: it is noticed`,
       limit: 120_000,
       run: async () => {
+        await known();
         const [own, other] = [(await first()).device, (await second()).device];
         let there = other;
         const open = () => openNow(kind, there.serialNumber);
         await running((await first()).start({ open, patienceMs: 4_000 }), async (signer) => {
-          assert.equal(await awayBecause(signer), "unplugged");
+          const [is, because] = await awayBecause(signer);
+          assert.equal(is, "unplugged");
+          assert.match(because ?? "", /XXX/);
           there = own;
           await eventually("its own device", () => signer.state() === "open" || undefined);
           await signer.call("new", { node: signer.rig.session.node, wanted: unknown });
@@ -51,12 +60,13 @@ export const strangersCases = ([first, second]: Owners): readonly Case[] => {
       name: "signing with a device that knows the signer and has other words: it is noticed",
       limit: 120_000,
       run: async () => {
+        const key = await known();
         const [owner, { device }] = [await first(), await second()];
-        const key = await owner.pair("hid", device);
         const open = () => openNow("hid", device.serialNumber);
-        await running(owner.start({ open, key, patienceMs: 4_000 }), async (signer) =>
-          assert.equal(await awayBecause(signer), "wrong-device"),
-        );
+        await running(owner.start({ open, key, patienceMs: 4_000 }), async (signer) => {
+          const [is] = await awayBecause(signer);
+          assert.equal(is, "wrong-device");
+        });
       },
     },
   ];

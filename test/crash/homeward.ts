@@ -5,6 +5,7 @@ import { equal, toHex } from "../../protocol/bytes.ts";
 import { sha256 } from "../../protocol/hash.ts";
 import type { Side } from "../../protocol/operations/fields.ts";
 import { commitmentNumber, type Outpoint, type Preimage } from "../../protocol/units.ts";
+import { nothingSpent } from "../../signer/core/spend/inputs.ts";
 import { type Balances, type Content, contentOf } from "../scripted/content.ts";
 import { rawOf } from "../unit/bitcoin-blocks.ts";
 import { verdict } from "../unit/bolt-spend-interpreter.ts";
@@ -61,6 +62,15 @@ export const oursIn = (
 
 const keyOf = ({ txid, index }: Outpoint): string => `${toHex(txid)}:${index}`;
 
+/** What of one transaction the others take, however their fees are paid. */
+export const takenOf = (txid: Uint8Array, raws: readonly Uint8Array[]): string =>
+  raws
+    .flatMap((raw) => decodeTx(raw).tx.inputs.map(({ outpoint }) => outpoint))
+    .filter((outpoint) => equal(outpoint.txid, txid))
+    .map(keyOf)
+    .toSorted()
+    .join();
+
 /** Each is run over what it spends: in one of the others, or in `before`. */
 export const flawIn = (
   before: readonly Tx[],
@@ -71,13 +81,15 @@ export const flawIn = (
   const known = new Map([...before, ...all.map(({ tx }) => tx)].map((tx) => [toHex(txidOf(tx)), tx]));
   const taken = new Set<string>();
   for (const { tx, witnesses } of all) {
-    const spent = tx.inputs.flatMap(({ outpoint }) => {
+    // A coin of the wallet that pays the fee came out of another life: only the first input is never one.
+    const found = tx.inputs.map(({ outpoint }) => {
       taken.add(keyOf(outpoint));
-      const output = known.get(toHex(outpoint.txid))?.outputs[outpoint.index];
-      return output === undefined ? [] : [output];
+      return known.get(toHex(outpoint.txid))?.outputs[outpoint.index];
     });
-    if (spent.length !== tx.inputs.length) return "a transaction spends what nobody has";
+    if (found[0] === undefined) return "a transaction spends what nobody has";
+    const spent = found.map((output) => output ?? nothingSpent);
     for (const [index, witness] of witnesses.entries()) {
+      if (found[index] === undefined) continue;
       const why = verdict({ tx, index, spent, witness });
       if (why !== undefined) return `a transaction that no node takes: ${why}`;
     }

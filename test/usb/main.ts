@@ -1,7 +1,10 @@
 /** `npm run test:usb`: see the usage below. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { promisify } from "node:util";
 import { root } from "../architecture/sources.ts";
 import { runSuite, say, whole } from "../runner.ts";
 import { bootTrouble, runGuest } from "./guest/guest.ts";
@@ -47,6 +50,9 @@ const needs = (): { readonly busybox: string; readonly missing: readonly string[
  */
 const engineTrouble = 128 + 5;
 
+/** Against the same; what was compiled with other flags is compiled again. */
+const flag = "--single-threaded";
+
 const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
 
 const code = await runSuite({
@@ -70,12 +76,16 @@ const code = await runSuite({
         `the emulated machine needs more (apt-get install --no-install-recommends ${missing.join(" ")})`,
       );
     const tests = join(root, "test/usb/inside/main.ts");
-    const inside = [process.execPath, "--single-threaded", tests, only].map(quoted).join(" ");
+    const compiled = mkdtempSync(join(tmpdir(), "countersign-compiled-"));
+    const inside = [process.execPath, flag, tests, only].map(quoted).join(" ");
     try {
+      const filler = join(import.meta.dirname, "guest/compiled.ts");
+      const env = { ...process.env, NODE_COMPILE_CACHE: compiled };
+      await promisify(execFile)(process.execPath, [flag, filler], { env });
       const options = {
         parts: await fetchParts(say),
         busybox,
-        command: `cd ${quoted(root)} && ${command ?? inside}\n`,
+        command: `cd ${quoted(root)} && export NODE_COMPILE_CACHE=${quoted(compiled)} && ${command ?? inside}\n`,
         bootMs: 90_000,
         runMs: 1_000 * whole("seconds", seconds),
         memoryMiB: 1_536,
@@ -88,6 +98,8 @@ const code = await runSuite({
     } catch (error) {
       if (error instanceof Missing) return skipped(error.message);
       throw error;
+    } finally {
+      rmSync(compiled, { recursive: true, force: true });
     }
   },
 });

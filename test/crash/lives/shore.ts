@@ -4,7 +4,7 @@
  * is run as Bitcoin Core would run it.
  */
 
-import type { Tx } from "../../../protocol/bitcoin/tx.ts";
+import { decodeTx, type Tx, txidOf } from "../../../protocol/bitcoin/tx.ts";
 import { toHex } from "../../../protocol/bytes.ts";
 import { isKnown, unknown } from "../../../protocol/codec.ts";
 import type { Reply, Request } from "../../../protocol/operations/index.ts";
@@ -28,7 +28,7 @@ import {
   requestsOf,
   want,
 } from "../held.ts";
-import { flawIn, type Mined, minedOf, oursIn } from "../homeward.ts";
+import { flawIn, type Mined, minedOf, oursIn, takenOf } from "../homeward.ts";
 import { either, type Life, type Move, move, reborn, theft, type World } from "../life.ts";
 
 const stories = {
@@ -130,6 +130,19 @@ const as =
     return wordsOf(rawsIn(home)) === wordsOf(raws) ? undefined : "the transactions are not those of before";
   };
 
+/** Meanwhile a coin may have been found that pays for what had none, so that other transactions take the same. */
+const takes =
+  (raws: readonly Uint8Array[], commitment: Uint8Array) =>
+  (home: Home): string | undefined => {
+    const own = commitmentIn(home);
+    if (own !== undefined && toHex(own) !== toHex(commitment))
+      return "the commitment is not the one of the first answer";
+    const id = txidOf(decodeTx(commitment).tx);
+    return takenOf(id, rawsIn(home)) === takenOf(id, raws)
+      ? undefined
+      : "they do not take what those before took";
+  };
+
 const punishes = (world: World, state: Shore) => (home: Home) => {
   const breach = breachOf(world, state);
   return flawIn([breach.tx], rawsIn(home), oursIn(breach, { pending: state.held.balances }));
@@ -170,7 +183,7 @@ const acts = (world: World, state: Shore): readonly Move[] => {
     case "leave":
       return exit(leaves(world, state));
     case "again":
-      return commitment === undefined ? justice(as(told)) : exit(as(told, commitment));
+      return commitment === undefined ? justice(as(told)) : exit(takes(told, commitment));
     case "punish":
       return justice(as(told.slice(1)));
     case "done":
@@ -180,7 +193,7 @@ const acts = (world: World, state: Shore): readonly Move[] => {
     case "race":
       return [...steals(world, state, "race"), ...exit(leaves(world, state))];
     case "ended":
-      return exit(as(told));
+      return exit(takes(told, commitment ?? new Uint8Array(0)));
     case "swept":
       return exit(as([]));
     case "fund":

@@ -22,7 +22,9 @@ class EngineTrouble extends Error {}
 
 const onBus = (dir: string, usbip: string) => {
   const args = ["device", "sim", "--dir", dir, "--usbip", usbip, "--json"];
+  const { NODE_COMPILE_CACHE: _, ...env } = process.env;
   const child = spawn(process.execPath, [join(root, "cli/main.ts"), ...args], {
+    env,
     stdio: ["pipe", "pipe", "inherit"],
   });
   const said: Said[] = [];

@@ -104,7 +104,7 @@ const pulledWhileSigning = async (owner: Owner, { kind, from, step, back }: Plan
 /** A frame goes into one piece of a serial line or of USB, and into many reports of HID. */
 const plans: readonly Plan[] = [
   { kind: "serial", from: "battery", step: 1, back: 3 },
-  { kind: "serial", from: "cable", step: 1, back: 8 },
+  { kind: "serial", from: "cable", step: 1, back: 12 },
   { kind: "usb", from: "cable", step: 1, back: 0 },
   { kind: "hid", from: "battery", step: 4, back: 0 },
 ];

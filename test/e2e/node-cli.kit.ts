@@ -75,7 +75,7 @@ const served = async (lines: Line[], ...args: readonly string[]) => {
 export const until = async <T>(
   what: string,
   look: () => T | Promise<T>,
-  limit = 15_000,
+  limit = 30_000,
 ): Promise<NonNullable<T>> => {
   const end = Date.now() + limit;
   for (;;) {
@@ -179,6 +179,8 @@ export const openTown = async () => {
 
   return {
     ...{ home, chain, settle },
+    /** Of what was published and is in no block. */
+    waiting: (): number => chain.pool().length,
     mine: async (blocks: number): Promise<void> => {
       chain.mine(blocks);
       await Promise.all(nodes.map((node) => node.ask("sync", {})));

@@ -48,6 +48,8 @@ describe("a node on the command line", () => {
 
     const opened = await alice.text("open", bob.at, "1000000", "--push", "300000");
     const [, channel = ""] = /^Channel ([0-9a-f]{64}) is being opened\. It is ready when/.exec(opened) ?? [];
+    // It is published when the peer has signed, which is later than the command's end.
+    await until("the funding transaction", () => town.waiting() > 0);
     await town.mine(6);
     expect((await usable(alice)).channel).toBe(channel);
     await usable(bob);

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, mkdirSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Screen } from "../../firmware-sim/screen.ts";
@@ -76,7 +76,6 @@ export const makeDevice = ({ directory, onAsked }: DemoDeviceOptions): DemoDevic
       const lines = createInterface({ input: started.stdout });
       const ready = Promise.withResolvers<void>();
       lines.on("line", (line) => {
-        appendFileSync(`${directory}.log`, `${line}\n`);
         take(line);
         if ((JSON.parse(line) as Shown).event === "ready") ready.resolve();
       });

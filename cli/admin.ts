@@ -8,11 +8,12 @@ import type { Fact } from "../protocol/outcome.ts";
 import { type NodeId, point } from "../protocol/units.ts";
 import { connect } from "../protocol/wire/client.ts";
 import { type Connection, Disconnected } from "../protocol/wire/connection.ts";
-import { configFile, pathsOf, readConfig } from "../signer/config.ts";
+import { type ConfigNode, configFile, pathsOf, readConfig } from "../signer/config.ts";
 import { checkSocket, credentialsIn } from "../signer/server/way-in.ts";
 import { SetupError } from "../signer/setup-error.ts";
 import { Unable } from "./exit.ts";
 import { plain } from "./json.ts";
+import { nodeIn } from "./nodes.ts";
 
 type AdminName =
   | "status"
@@ -24,7 +25,10 @@ type AdminName =
   | "exit"
   | "justice"
   | "broadcast"
-  | "chainSource";
+  | "chainSource"
+  | "deviceStanding"
+  | "deviceLimits"
+  | "deviceAnswer";
 
 export interface Admin {
   readonly node: NodeId;
@@ -32,8 +36,15 @@ export interface Admin {
   ask<N extends AdminName>(name: N, body: Omit<Request<N>, "node">): Promise<Reply<N>>;
 }
 
+/** Of one of the nodes that the configuration names. */
+export interface NodeAdmin extends Admin {
+  readonly about: ConfigNode;
+}
+
 export interface AdminOptions {
   readonly dir: string;
+  /** As `nodeIn` takes it. */
+  readonly node?: string;
   readonly json?: true;
 }
 
@@ -79,15 +90,24 @@ const asking =
     }
   };
 
-export const withAdmin = async (dir: string, use: (admin: Admin) => Promise<void>): Promise<void> => {
+const withConnection = async (
+  { dir }: AdminOptions,
+  choose: (nodes: readonly ConfigNode[]) => readonly ConfigNode[],
+  use: (admins: readonly NodeAdmin[]) => Promise<void>,
+): Promise<void> => {
   const file = join(resolve(dir), configFile);
   const config = readConfig(file);
+  const chosen = choose(config.node);
   const paths = pathsOf(config, file);
   checkSocket(paths.admin, file);
-  const node = point(fromHex(config.node.id));
   const connection = await reach(paths.admin, paths.certificates, dir);
   try {
-    await use({ node, ask: asking(connection, node) });
+    await use(
+      chosen.map((about) => {
+        const node = point(fromHex(about.id));
+        return { node, about, ask: asking(connection, node) };
+      }),
+    );
   } catch (error) {
     if (error instanceof Disconnected) throw new SetupError("unavailable", error.message);
     throw error;
@@ -95,6 +115,27 @@ export const withAdmin = async (dir: string, use: (admin: Admin) => Promise<void
     await connection.close();
   }
 };
+
+/** For the node that is named, or the only one. */
+export const withAdmin = (options: AdminOptions, use: (admin: Admin) => Promise<void>): Promise<void> =>
+  withConnection(
+    options,
+    (nodes) => [nodeIn(nodes, options.node)],
+    async ([admin]) => {
+      if (admin !== undefined) await use(admin);
+    },
+  );
+
+/** For the node that is named, or all. */
+export const withAdmins = (
+  options: AdminOptions,
+  use: (admins: readonly NodeAdmin[]) => Promise<void>,
+): Promise<void> =>
+  withConnection(
+    options,
+    (nodes) => (options.node === undefined ? nodes : [nodeIn(nodes, options.node)]),
+    use,
+  );
 
 /** Who a decision is put down to, where nobody is named: the account that the command runs in. */
 export const thisUser = (): string => {

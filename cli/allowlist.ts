@@ -7,6 +7,7 @@ import { type Point, point, type Script, script } from "../protocol/units.ts";
 import { SetupError } from "../signer/setup-error.ts";
 import { type AdminOptions, print, withAdmin } from "./admin.ts";
 import { toJson } from "./json.ts";
+import { withNodeOption } from "./nodes.ts";
 
 interface Given {
   readonly script?: readonly string[];
@@ -36,10 +37,10 @@ const text = ({ scripts, payees }: Reply<"changeAllowlist">): string => {
   return lines.length === 0 ? "Nothing is allowed beside the policy file." : lines.join("\n");
 };
 
-const change = ({ dir, json }: AdminOptions, body: Change): Promise<void> =>
-  withAdmin(dir, async ({ ask }) => {
+const change = (options: AdminOptions, body: Change): Promise<void> =>
+  withAdmin(options, async ({ ask }) => {
     const allowlist = await ask("changeAllowlist", body);
-    print(json ? toJson(allowlist) : text(allowlist));
+    print(options.json ? toJson(allowlist) : text(allowlist));
   });
 
 const listsOf = ({ script: scripts = [], payee: payees = [] }: Given) => {
@@ -55,11 +56,9 @@ export const registerAllowlist = (program: Command): void => {
     .command("allowlist")
     .description("scripts and payees that need no person, beside those of the policy file");
   const command = (name: string, description: string) =>
-    allowlist
-      .command(name)
-      .description(description)
-      .requiredOption("--dir <directory>", "what init made")
-      .option("--json", "print JSON");
+    withNodeOption(
+      allowlist.command(name).description(description).requiredOption("--dir <directory>", "what init made"),
+    ).option("--json", "print JSON");
   const changing = (name: string, description: string) =>
     command(name, description)
       .option("--script <hex>", "a script that our money may go to on chain", collect)

@@ -9,6 +9,7 @@ import { showMsat } from "../signer/policy/amounts.ts";
 import { SetupError } from "../signer/setup-error.ts";
 import { type Admin, type AdminOptions, print, shownFacts, thisUser, withAdmin } from "./admin.ts";
 import { plain, toJson } from "./json.ts";
+import { withNodeOption } from "./nodes.ts";
 import { table } from "./terminal.ts";
 
 const time = (seconds: bigint): string =>
@@ -44,7 +45,7 @@ export const approvalsText = (approvals: readonly ListedApproval[], more: number
 };
 
 const show = (options: AdminOptions & { readonly all?: true }): Promise<void> =>
-  withAdmin(options.dir, async ({ ask }) => {
+  withAdmin(options, async ({ ask }) => {
     const { approvals, more } = await ask("listApprovals", { state: options.all ? "all" : "pending" });
     if (options.json) print(toJson({ approvals: approvals.map(fields), more }));
     else print(approvalsText(approvals, more));
@@ -80,7 +81,7 @@ const found = async (ask: Admin["ask"], prefix: string): Promise<Uint8Array> => 
 const decide =
   (verdict: "approve" | "deny") =>
   (prefix: string, options: AdminOptions & { readonly by?: string }): Promise<void> =>
-    withAdmin(options.dir, async ({ ask }) => {
+    withAdmin(options, async ({ ask }) => {
       const id = await found(ask, prefix.toLowerCase());
       const { standing } = await ask("decideApproval", { id, verdict, by: options.by ?? thisUser() });
       if (options.json) print(toJson({ id, standing }));
@@ -92,11 +93,9 @@ export const registerApprovals = (program: Command): void => {
     .command("approvals")
     .description("what a host asked a person for: list it, approve it, deny it");
   const command = (name: string, description: string) =>
-    approvals
-      .command(name)
-      .description(description)
-      .requiredOption("--dir <directory>", "what init made")
-      .option("--json", "print JSON");
+    withNodeOption(
+      approvals.command(name).description(description).requiredOption("--dir <directory>", "what init made"),
+    ).option("--json", "print JSON");
   command("list", "what waits for a person")
     .option("--all", "also what was decided or has expired")
     .action(show);

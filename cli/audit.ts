@@ -66,6 +66,7 @@ const fieldsOf = (sequence: number, record: AuditRecord) => ({
   sequence,
   time: new Date(Number(record.time)).toISOString(),
   kind: record.kind,
+  node: shown(record.node, toHex),
   operation: shown(record.operation, nameOf),
   channel: shown(record.channel, String),
   outcome: shown(record.outcome, String),

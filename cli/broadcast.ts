@@ -11,6 +11,7 @@ import { SetupError } from "../signer/setup-error.ts";
 import { type Admin, type AdminOptions, print, withAdmin } from "./admin.ts";
 import { exitCodes } from "./exit.ts";
 import { plain, toJson } from "./json.ts";
+import { withNodeOption } from "./nodes.ts";
 
 type Results = Reply<"broadcast">["results"];
 
@@ -70,7 +71,7 @@ const parsed = (words: readonly string[]): readonly Uint8Array[] =>
     return fromHex(word.toLowerCase());
   });
 
-const broadcast = async (words: readonly string[], { dir, json }: AdminOptions): Promise<void> => {
+const broadcast = async (words: readonly string[], options: AdminOptions): Promise<void> => {
   const all = words.flatMap((word) =>
     word === "-"
       ? readFileSync(0, "utf8")
@@ -80,19 +81,21 @@ const broadcast = async (words: readonly string[], { dir, json }: AdminOptions):
   );
   if (all.length === 0) throw new SetupError("usage", "there is no transaction in the input");
   const transactions = parsed(all);
-  await withAdmin(dir, async (admin) => {
+  await withAdmin(options, async (admin) => {
     await checkSource(admin);
     const results = await broadcastAll(admin, transactions);
-    print(json ? toJson({ results: resultFields(results) }) : resultsText(results));
+    print(options.json ? toJson({ results: resultFields(results) }) : resultsText(results));
     markRefused(results);
   });
 };
 
 export const registerBroadcast = (program: Command): void => {
-  program
-    .command("broadcast <transaction...>")
-    .description("publish finished transactions, parents first, through the signer's own chain source")
-    .requiredOption("--dir <directory>", "what init made")
+  withNodeOption(
+    program
+      .command("broadcast <transaction...>")
+      .description("publish finished transactions, parents first, through the signer's own chain source")
+      .requiredOption("--dir <directory>", "what init made"),
+  )
     .option("--json", "print JSON")
     .addHelpText("after", "\nTransactions are hexadecimal; - takes them from the input.")
     .action(broadcast);

@@ -8,6 +8,7 @@ import { SetupError } from "../signer/setup-error.ts";
 import { type AdminOptions, print, shownFacts, withAdmin } from "./admin.ts";
 import { type Exit, exitCodes } from "./exit.ts";
 import { plain, toJson } from "./json.ts";
+import { withNodeOption } from "./nodes.ts";
 import { parseRequest } from "./request.ts";
 
 type Explained = Reply<"explain">;
@@ -51,18 +52,20 @@ const read = (file: string): string => {
   }
 };
 
-const explain = (file: string, { dir, json }: AdminOptions): Promise<void> =>
-  withAdmin(dir, async ({ node, ask }) => {
+const explain = (file: string, options: AdminOptions): Promise<void> =>
+  withAdmin(options, async ({ node, ask }) => {
     const explained = await ask("explain", { request: parseRequest(read(file), node) });
-    print(json ? toJson(explained) : explainedText(explained));
+    print(options.json ? toJson(explained) : explainedText(explained));
     process.exitCode = exitCodes[exits[explained.verdict]].code;
   });
 
 export const registerExplain = (policy: Command): void => {
-  policy
-    .command("explain <file>")
-    .description("say what a running signer would answer to a host's request, and why; - is the input")
-    .requiredOption("--dir <directory>", "what init made")
+  withNodeOption(
+    policy
+      .command("explain <file>")
+      .description("say what a running signer would answer to a host's request, and why; - is the input")
+      .requiredOption("--dir <directory>", "what init made"),
+  )
     .option("--json", "print JSON")
     .addHelpText(
       "after",

@@ -1,6 +1,5 @@
 /** A signer's directory: built beside its place and renamed into it, so that it is there whole or not at all. */
 
-import { randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { toHex } from "../protocol/bytes.ts";
@@ -9,17 +8,12 @@ import type { Network, Tier } from "../protocol/operations/fields.ts";
 import type { Secret } from "../protocol/secret.ts";
 import { channelId, type NodeId } from "../protocol/units.ts";
 import type { TcpAddress } from "../protocol/wire/address.ts";
-import {
-  createAuthority,
-  type Identity,
-  type Issuance,
-  issueClient,
-  issueServer,
-} from "../signer/certificates.ts";
+import { createAuthority, type Identity, issueClient, issueServer } from "../signer/certificates.ts";
 import { systemClock } from "../signer/clock.ts";
 import { type Config, configFile, defaultAdmin, printAddress, printConfig } from "../signer/config.ts";
 import { packNode } from "../signer/core/node-records.ts";
 import { nodeKey } from "../signer/core/places.ts";
+import type { Write } from "../signer/core/ports.ts";
 import { freshNode } from "../signer/core/state.ts";
 import { devicesFile, keyFile } from "../signer/device/pairing.ts";
 import { writeSealed } from "../signer/keys/sealed.ts";
@@ -30,6 +24,7 @@ import { SetupError } from "../signer/setup-error.ts";
 import { createStore, openStore } from "../signer/store/sqlite.ts";
 import { seenOf } from "../signer/store/witnessed.ts";
 import { createWitness } from "../signer/witness.ts";
+import { issuanceAt, issueHost, writeBundle } from "./bundle.ts";
 
 /** Where the node's keys are. */
 export type HomeKeys =
@@ -85,18 +80,20 @@ export interface Home {
 
 const nodeIndex = 0;
 
-const nodeOf = ({ keys, network, curve }: HomePlan): NodeId => {
-  if (keys.is === "device") return keys.node;
-  const { seed } = keys;
-  const secret = seedOf(seed.entropy);
-  const keyring = softwareKeyring({ seed: secret, style: seed.style, network, nodeIndex, curve });
+/** Of a seed, which stays as it is. */
+export const sealedNode = (
+  { style, entropy }: Seed,
+  { network, curve, index }: { readonly network: Network; readonly curve: Curve; readonly index: number },
+): NodeId => {
+  const seed = seedOf(entropy);
+  const keyring = softwareKeyring({ seed, style, network, nodeIndex: index, curve });
   keyring.close();
-  secret.wipe();
+  seed.wipe();
   return keyring.node;
 };
 
-/** Ten years for each: a host whose certificate runs out can no longer have its channels signed for. */
-const days = 3650;
+const nodeOf = ({ keys, network, curve }: HomePlan): NodeId =>
+  keys.is === "device" ? keys.node : sealedNode(keys.seed, { network, curve, index: nodeIndex });
 
 interface Issued {
   readonly ca: Identity;
@@ -106,13 +103,13 @@ interface Issued {
 }
 
 const issueAll = (node: NodeId, { names, dialled, now }: HomePlan): Issued => {
-  const issuance: Issuance = { now, days, random: (length) => new Uint8Array(randomBytes(length)) };
+  const issuance = issuanceAt(now);
   const ca = createAuthority("Countersign authority", issuance);
   return {
     ca,
     server: issueServer(ca, [dialled.host, ...names], issuance),
     admin: issueClient(ca, { role: "admin" }, issuance),
-    host: issueClient(ca, { role: "host", node }, issuance),
+    host: issueHost(ca, node, issuance),
   };
 };
 
@@ -174,14 +171,19 @@ const configOf = (
   store: "store.sqlite",
   ...(witness === undefined ? {} : { witness }),
   ...(chain === undefined ? {} : { chain }),
-  ...(keys.is === "device" ? { device: { name: keys.name, passphrase: keys.passphrase } } : {}),
   certificates: "certificates",
   admin: defaultAdmin,
   curve: curve.name,
   threads: 0,
   log: "info",
   dumps: "refuse",
-  node: { index: nodeIndex, id: node },
+  node: [
+    {
+      index: nodeIndex,
+      id: node,
+      ...(keys.is === "device" ? { device: keys.name, passphrase: keys.passphrase } : {}),
+    },
+  ],
   // Named, so that a person sees which it is and what to change; test coins are treated as if they were money.
   policy: { preset: network === "regtest" ? "regtest" : "mainnet-default" },
 });
@@ -190,10 +192,15 @@ const configOf = (
  * Keys follow from the channel's id, so an id that an earlier store gave out must not be given out again. Nobody
  * opens a channel each second for years: the seconds since 1970 are above every earlier id.
  */
+export const skippedChannels = (node: NodeId, now: number): Write => ({
+  key: nodeKey(node),
+  was: 0,
+  bytes: packNode({ ...freshNode, nextChannel: channelId(BigInt(Math.floor(now / 1000))) }),
+});
+
 const skipChannels = async ({ now }: HomePlan, path: string, node: NodeId): Promise<void> => {
   const store = await openStore({ path });
-  const bytes = packNode({ ...freshNode, nextChannel: channelId(BigInt(Math.floor(now / 1000))) });
-  await store.commit({ epoch: store.epoch, writes: [{ key: nodeKey(node), was: 0, bytes }], audit: [] });
+  await store.commit({ epoch: store.epoch, writes: [skippedChannels(node, now)], audit: [] });
   await store.close();
 };
 
@@ -201,9 +208,7 @@ const write = async (plan: HomePlan, at: string, id: NodeId, issued: Issued): Pr
   const node = toHex(id);
   const { passphrase, workFactor, dialled, network, keys } = plan;
   const certificates = join(at, "certificates");
-  const host = join(at, "host");
   mkdirSync(certificates, { mode: 0o700 });
-  mkdirSync(host, { mode: 0o700 });
 
   if (keys.is === "sealed") await writeSeed(join(at, "seed.age"), keys.seed, passphrase, workFactor);
   else
@@ -222,18 +227,8 @@ const write = async (plan: HomePlan, at: string, id: NodeId, issued: Issued): Pr
     issued[name].key.use((key) => createFile(join(certificates, `${name}-key.pem`), key));
   }
 
-  const bundle = {
-    address: printAddress(dialled),
-    node,
-    network,
-    ca: "ca.pem",
-    certificate: "host.pem",
-    key: "host-key.pem",
-  };
-  createFile(join(host, "host.json"), `${JSON.stringify(bundle, undefined, 2)}\n`);
-  createFile(join(host, "ca.pem"), issued.ca.certificate);
-  createFile(join(host, "host.pem"), issued.host.certificate);
-  issued.host.key.use((key) => createFile(join(host, "host-key.pem"), key));
+  const { certificate: ca } = issued.ca;
+  writeBundle(join(at, "host"), { dialled, network, node: id, ca, host: issued.host });
 
   // Only here: a signer that finds no store must not begin with an empty one, as if nothing had been signed.
   createStore(join(at, "store.sqlite"));

@@ -16,6 +16,7 @@ import { entropyOf, newEntropy, wordsOf } from "../signer/keys/seed.ts";
 import { readPrivate } from "../signer/private-file.ts";
 import { SetupError } from "../signer/setup-error.ts";
 import { onOneDisk } from "../signer/witness.ts";
+import { dialledAt } from "./bundle.ts";
 import { type Adopted, adoptDevice } from "./device/adopt.ts";
 import { checkPlace, checkWitnessPlace, createHome, type Home, type HomeKeys } from "./home.ts";
 import { type SourceOptions, sourceIn, withSourceOptions } from "./source-options.ts";
@@ -92,20 +93,13 @@ interface Addresses {
 const addressesOf = ({ listen: text, name: names }: InitOptions): Addresses => {
   const listen = parseAddress(text);
   if (listen === undefined) throw usage(`--listen ${text}: not an address`, "It has the form host:port.");
-  const [first] = names;
-  if (first !== undefined) return { listen, dialled: { host: first, port: listen.port }, names };
-  if (["0.0.0.0", "::"].includes(listen.host))
-    throw usage(
-      `--listen ${text} is every address of this machine, and no host can dial that`,
-      "Say what the host calls this machine: --name NAME.",
-    );
-  return { listen, dialled: listen, names };
+  return { listen, dialled: dialledAt(listen, names[0]), names };
 };
 
 /** age recommends 8 to 10 random letters and digits as the least that holds off guessing. */
 const shortest = 10;
 
-const checkStrength = (passphrase: Secret): Secret => {
+export const checkStrength = (passphrase: Secret): Secret => {
   const length = passphrase.use((bytes) => Array.from(new TextDecoder().decode(bytes)).length);
   if (length < shortest)
     throw new SetupError(

@@ -1,8 +1,10 @@
 import "./hardened.ts";
 
 import { Command } from "commander";
+import { registerAdopt } from "./adopt.ts";
 import { registerAllowlist } from "./allowlist.ts";
 import { registerApprovals } from "./approvals.ts";
+import { registerApprover } from "./approver/command.ts";
 import { registerAudit } from "./audit.ts";
 import { registerBroadcast } from "./broadcast.ts";
 import { registerDemo } from "./demo/command.ts";
@@ -23,9 +25,11 @@ import { registerWitness } from "./witness.ts";
 const commands: readonly ((program: Command) => void)[] = [
   registerDemo,
   registerInit,
+  registerAdopt,
   registerSigner,
   registerNode,
   registerDevice,
+  registerApprover,
   registerAudit,
   registerWitness,
   registerApprovals,

@@ -22,6 +22,7 @@ import { odditiesOf } from "../signer/policy/oddities.ts";
 import { codeOf } from "../signer/private-file.ts";
 import { SetupError } from "../signer/setup-error.ts";
 import { registerExplain } from "./explain.ts";
+import { nodeIn, withNodeOption } from "./nodes.ts";
 import { table } from "./terminal.ts";
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
@@ -58,28 +59,52 @@ export interface CheckOptions {
   readonly json?: true;
 }
 
-export const checkText = (file: string, text: string, { network: asked, json }: CheckOptions): string => {
-  const { network, preset, policy } = parsePolicyFile(text, file, asked);
-  const allows = explainPolicy(policy);
-  const warnings = odditiesOf(policy, network);
-  if (json) return JSON.stringify({ file, network, preset, policy: raw(policy), allows, warnings });
+const judged = ({ network, policy }: PolicyFile) => ({
+  allows: explainPolicy(policy),
+  warnings: odditiesOf(policy, network),
+});
+
+const policyText = (file: PolicyFile): readonly string[] => {
+  const { allows, warnings } = judged(file);
   const warned = warnings.map(({ limits, sentence }) => `Warning: ${sentence} (${limits.join(", ")})`);
-  return [`${file} is valid for ${network}, after the preset ${preset}.`, "", ...allows]
-    .concat(warned.length === 0 ? [] : ["", ...warned])
-    .join("\n");
+  return [...allows, ...(warned.length === 0 ? [] : ["", ...warned])];
+};
+
+export const checkText = (file: string, text: string, { network: asked, json }: CheckOptions): string => {
+  const { nodes = [], ...found } = parsePolicyFile(text, file, asked);
+  const { network, preset, policy } = found;
+  if (json) {
+    const own = nodes.map((one) => ({ ...one, policy: raw(one.policy), ...judged(one) }));
+    const all = { file, network, preset, policy: raw(policy), ...judged(found) };
+    return JSON.stringify(own.length === 0 ? all : { ...all, nodes: own });
+  }
+  return [
+    `${file} is valid for ${network}, after the preset ${preset}.`,
+    "",
+    ...policyText(found),
+    ...nodes.flatMap((one) => [
+      "",
+      `Node ${one.node} has a policy of its own, after the preset ${one.preset}.`,
+      "",
+      ...policyText(one),
+    ]),
+  ].join("\n");
 };
 
 export interface ShowOptions {
   readonly preset?: PresetName;
   readonly network?: Network;
   readonly dir?: string;
+  readonly node?: string;
 }
 
-const chosen = ({ preset: asked, network: on, dir }: ShowOptions): PolicyFile => {
+const chosen = ({ preset: asked, network: on, dir, node }: ShowOptions): PolicyFile => {
   if (dir !== undefined) {
     const file = join(resolve(dir), configFile);
-    return policyFileOf(readConfig(file), file);
+    const config = readConfig(file);
+    return policyFileOf(config, nodeIn(config.node, node), file);
   }
+  if (node !== undefined) throw new SetupError("usage", "--node is one of those in a directory: give --dir");
   const network = on ?? (asked === "regtest" ? "regtest" : "bitcoin");
   const preset = asked ?? presetFor(network);
   const policy = presetPolicy(preset, network);
@@ -112,12 +137,13 @@ export const registerPolicy = (program: Command): void => {
     .addOption(network())
     .option("--json", "print JSON")
     .action((file: string, options: CheckOptions) => print(checkText(file, readText(file), options)));
-  policy
+  const show = policy
     .command("show")
     .description("print a whole policy, each limit under its sentence: a preset's, or a signer's own")
     .addOption(new Option("--preset <name>", "the preset").choices(presetNames).conflicts("dir"))
     .addOption(network().conflicts("dir"))
-    .option("--dir <directory>", "what init made: the policy that holds there")
+    .option("--dir <directory>", "what init made: the policy that holds there");
+  withNodeOption(show)
     .addHelpText("after", presetHelp())
     .action((options: ShowOptions) => void process.stdout.write(showText(options)));
   policy

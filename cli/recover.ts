@@ -12,6 +12,7 @@ import { SetupError } from "../signer/setup-error.ts";
 import { type Admin, type AdminOptions, print, withAdmin } from "./admin.ts";
 import { broadcastAll, checkSource, isDue, markRefused, resultFields, resultsText } from "./broadcast.ts";
 import { plain, toJson } from "./json.ts";
+import { withNodeOption } from "./nodes.ts";
 import { openTerminal } from "./terminal.ts";
 
 type Home = Reply<"justice">;
@@ -160,11 +161,9 @@ const published = async (admin: Admin, home: Home, json: true | undefined): Prom
   markRefused(results);
 };
 
-const bring = async (
-  { dir, json, broadcast }: Options,
-  home: (admin: Admin) => Promise<Home>,
-): Promise<void> =>
-  withAdmin(dir, async (admin) => {
+const bring = async (options: Options, home: (admin: Admin) => Promise<Home>): Promise<void> =>
+  withAdmin(options, async (admin) => {
+    const { json, broadcast } = options;
     if (broadcast === true) await checkSource(admin);
     const brought = await home(admin);
     if (broadcast === true) await published(admin, brought, json);
@@ -192,10 +191,12 @@ const justice = async (id: string, options: Options): Promise<void> => {
 
 export const registerRecovery = (program: Command): void => {
   const command = (name: string, description: string) =>
-    program
-      .command(`${name} <channel>`)
-      .description(description)
-      .requiredOption("--dir <directory>", "what init made")
+    withNodeOption(
+      program
+        .command(`${name} <channel>`)
+        .description(description)
+        .requiredOption("--dir <directory>", "what init made"),
+    )
       .requiredOption("--feerate <sat per 1000 weight>", "of what goes to the signer's wallet")
       .option("--broadcast", "publish what is due through the signer's own chain source")
       .option("--yes", "do not ask")

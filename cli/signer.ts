@@ -1,19 +1,16 @@
 /** `countersign signer`: serves the host until it is told to stop. */
 
-import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
-import type { Secret } from "../protocol/secret.ts";
 import type { Address } from "../protocol/wire/address.ts";
-import { configFile, printAddress, readConfig } from "../signer/config.ts";
+import { configFile, needsSeed, printAddress, readConfig } from "../signer/config.ts";
 import { acceptFindings } from "../signer/hardening.ts";
-import { passphraseFrom } from "../signer/keys/sealed.ts";
 import { openLog } from "../signer/log.ts";
-import { checkPrivateDirectory, readPrivate } from "../signer/private-file.ts";
+import { checkPrivateDirectory } from "../signer/private-file.ts";
 import { startSigner } from "../signer/server/start.ts";
-import { SetupError } from "../signer/setup-error.ts";
 import { findings } from "./hardened.ts";
-import { openTerminal } from "./terminal.ts";
+import { keysText, nodesText } from "./nodes.ts";
+import { knownPassphrase } from "./passphrase.ts";
 import { version } from "./version.ts";
 
 interface SignerOptions {
@@ -21,23 +18,6 @@ interface SignerOptions {
   readonly passphraseFile?: string;
   readonly json?: true;
 }
-
-const passphraseOf = async ({ passphraseFile }: SignerOptions): Promise<Secret> => {
-  if (passphraseFile === "-") return passphraseFrom(Uint8Array.from(readFileSync(0)));
-  if (passphraseFile !== undefined) return passphraseFrom(readPrivate(passphraseFile));
-  const terminal = openTerminal({ input: process.stdin, output: process.stderr });
-  try {
-    if (!terminal.interactive)
-      throw new SetupError(
-        "usage",
-        "there is no terminal to ask for the passphrase on",
-        "Give --passphrase-file FILE.",
-      );
-    return passphraseFrom(Buffer.from(await terminal.askHidden("The seed's passphrase: ")));
-  } finally {
-    terminal.close();
-  }
-};
 
 const shown = (address: Address): string => ("path" in address ? address.path : printAddress(address));
 
@@ -59,24 +39,27 @@ const run = async (options: SignerOptions): Promise<void> => {
   for (const { subject, sentence, remedy } of acceptFindings(findings, config.dumps))
     log.write({ event: "not-hardened", subject, finding: sentence, remedy });
   const stop = asked();
-  const { device } = config;
-  const passphrase = device === undefined ? await passphraseOf(options) : undefined;
-  if (!options.json)
-    process.stderr.write(
-      device === undefined
-        ? "Opening the seed; this takes some seconds.\n"
-        : `Keys are on a device, named ${device.name}: look at its screen.\n`,
-    );
+  const onDevices = config.node.flatMap(({ device }) => device ?? []);
+  const passphrase = needsSeed(config)
+    ? await knownPassphrase(options.passphraseFile, "The seed's passphrase: ")
+    : undefined;
+  if (!options.json) {
+    if (passphrase !== undefined) process.stderr.write("Opening the seed; this takes some seconds.\n");
+    if (onDevices.length > 0)
+      process.stderr.write(`Keys are on devices: look at the screen of ${onDevices.join(", ")}.\n`);
+  }
   const running = await startSigner({ config, file, passphrase, version, log });
   passphrase?.wipe();
 
   const address = shown(running.address);
   const { network, tier, curve } = config;
-  const { node, channels, constantTime } = running;
-  log.write({ event: "signer-started", version, network, tier, node, address, curve, constantTime });
+  const { nodes, channels, constantTime } = running;
+  const about = { version, network, tier, nodes: nodes.length, address, curve, constantTime };
+  log.write({ event: "signer-started", ...about });
+  for (const one of config.node) log.write({ event: "node-served", node: one.id, keys: keysText(one) });
   const ready = {
     event: "ready",
-    node,
+    nodes,
     network,
     tier,
     address,
@@ -85,10 +68,12 @@ const run = async (options: SignerOptions): Promise<void> => {
     channels,
     pid: process.pid,
   };
+  const [only, another] = nodes;
+  const served = another === undefined ? `node ${only}` : `${nodes.length} nodes:\n${nodesText(config.node)}`;
   process.stdout.write(
     options.json
       ? `${JSON.stringify(ready)}\n`
-      : `Serving node ${node}\non ${network} at ${address}, ${channels} channels, keys by ${curve}. Ctrl-C stops it.\n`,
+      : `Serving ${served}\non ${network} at ${address}, ${channels} channels, keys by ${curve}. Ctrl-C stops it.\n`,
   );
   await running.stop(await stop);
   log.close();

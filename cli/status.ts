@@ -4,9 +4,10 @@ import type { Command } from "commander";
 import { isKnown } from "../protocol/codec.ts";
 import type { Reply } from "../protocol/operations/index.ts";
 import { showCount, showMsat } from "../signer/policy/amounts.ts";
-import { type AdminOptions, print, withAdmin } from "./admin.ts";
+import { type AdminOptions, type NodeAdmin, print, withAdmins } from "./admin.ts";
 import { exitCodes, Unable } from "./exit.ts";
 import { plain, toJson } from "./json.ts";
+import { keysText, type NodeNames, withNodeOption } from "./nodes.ts";
 import { table } from "./terminal.ts";
 
 type Status = Reply<"status">;
@@ -61,19 +62,76 @@ const faulted = (error: unknown): undefined => {
   if (!(error instanceof Unable)) throw error;
 };
 
-const show = ({ dir, json }: AdminOptions): Promise<void> =>
-  withAdmin(dir, async ({ ask }) => {
-    const status = await ask("status", {});
-    const source = await ask("chainSource", {}).catch(faulted);
-    print(json ? toJson({ ...status, source }) : statusText(status, source));
-    if (status.fault !== "") process.exitCode = exitCodes.fault.code;
+type Standing = Reply<"deviceStanding">;
+
+/** One node of the signer. */
+export interface NodeStatus {
+  readonly about: NodeNames;
+  readonly status: Status;
+  readonly source: Reply<"chainSource"> | undefined;
+  /** Of the device that has the keys. */
+  readonly device: Standing | undefined;
+}
+
+/** As scripts get it. */
+export const keysOf = ({ index, device }: NodeNames, standing?: Standing) => {
+  if (device === undefined) return { is: "sealed", index } as const;
+  return {
+    ...({ is: "device", device } as const),
+    ...(standing === undefined ? {} : { standing: standing.standing, because: standing.because }),
+    ...(standing === undefined || !isKnown(standing.now)
+      ? {}
+      : {
+          allowance: standing.now.limits.allowance,
+          left: standing.now.left,
+          waiting: standing.now.questions.length + standing.now.more,
+        }),
+  };
+};
+
+/** Of a device that can be asked. */
+const nowText = ({ now }: Standing): string => {
+  if (!isKnown(now)) return "";
+  const { limits, left, questions, more } = now;
+  const waits = questions.length + more;
+  const allowance = limits.allowance === 0n ? "" : `, ${showMsat(left)} left of its allowance`;
+  return `${allowance}${waits === 0 ? "" : `, ${showCount(waits, "question")} waiting there`}`;
+};
+
+const placeText = ({ about, device }: NodeStatus): string => {
+  if (device === undefined) return `Keys are ${keysText(about)}.`;
+  const because = device.because === "" ? "" : ` (${plain(device.because)})`;
+  return `Keys are ${keysText(about)}: ${device.standing}${because}${nowText(device)}.`;
+};
+
+export const nodeStatusText = (one: NodeStatus): string =>
+  [`Node ${one.about.id}`, placeText(one), statusText(one.status, one.source)].join("\n");
+
+export const nodeStatusFields = ({ about, status, source, device }: NodeStatus) => ({
+  node: about.id,
+  keys: keysOf(about, device),
+  ...status,
+  ...(source === undefined ? {} : { source }),
+});
+
+export const nodeStatusOf = async ({ about, ask }: NodeAdmin): Promise<NodeStatus> => {
+  const status = await ask("status", {});
+  const source = await ask("chainSource", {}).catch(faulted);
+  const device = about.device === undefined ? undefined : await ask("deviceStanding", {}).catch(faulted);
+  return { about, status, source, device };
+};
+
+const show = (options: AdminOptions): Promise<void> =>
+  withAdmins(options, async (admins) => {
+    const all = await Promise.all(admins.map(nodeStatusOf));
+    print(options.json ? toJson({ nodes: all.map(nodeStatusFields) }) : all.map(nodeStatusText).join("\n\n"));
+    if (all.some(({ status }) => status.fault !== "")) process.exitCode = exitCodes.fault.code;
   });
 
 export const registerStatus = (program: Command): void => {
-  program
+  const status = program
     .command("status")
     .description("how a running signer stands: what waits, what is left of each limit, what is wrong")
-    .requiredOption("--dir <directory>", "what init made")
-    .option("--json", "print JSON")
-    .action(show);
+    .requiredOption("--dir <directory>", "what init made");
+  withNodeOption(status).option("--json", "print JSON").action(show);
 };

@@ -29,7 +29,7 @@ const examined = async (dir: string, use: (found: Found) => Promise<void>): Prom
     throw new SetupError(
       "usage",
       `${file} names no witness`,
-      'Add one on another disk, such as witness = "/mnt/witness/countersign.witness", above [node].',
+      'Add one on another disk, such as witness = "/mnt/witness/countersign.witness", above the first [[node]].',
     );
   const store = await openFile(paths.store);
   try {

@@ -24,7 +24,12 @@ export const saidOf = ({ name }: AnyRequest, outcome: Outcome<Name>, after: Afte
   }
 };
 
-export type Public = Exclude<CoreRequest, { is: "open" | "load" | "begin" | "judge" | "consult" | "vouch" }>;
+export type Public = Extract<
+  CoreRequest,
+  {
+    is: "basepoints" | "points" | "closingScript" | "walletKey" | "identity" | "ecdh" | "payerKey" | "random";
+  }
+>;
 
 /** Told to whoever is paired, without a step. */
 export const publicOf = async (keyring: Keyring, request: Public): Promise<CoreAnswer> => {

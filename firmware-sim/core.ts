@@ -15,11 +15,11 @@ import {
 } from "../protocol/device/core.ts";
 import type { Request as About } from "../protocol/link/requests.ts";
 import { invalid, Malformed } from "../protocol/malformed.ts";
-import type { ListedApproval } from "../protocol/operations/admin.ts";
 import * as f from "../protocol/operations/fields.ts";
 import { type AnyRequest, unpackRequest } from "../protocol/operations/index.ts";
 import type { Refusal } from "../protocol/outcome.ts";
 import { Secret } from "../protocol/secret.ts";
+import { msat } from "../protocol/units.ts";
 import { Fault } from "../signer/core/fault.ts";
 import { unpackApproval } from "../signer/core/node-records.ts";
 import type { Policy } from "../signer/core/policy.ts";
@@ -27,12 +27,12 @@ import type { Keyring } from "../signer/core/ports.ts";
 import { judgedTwice } from "../signer/core/second.ts";
 import { openSession, type Session } from "../signer/core/session.ts";
 import { publicOf, saidOf } from "./answers.ts";
+import { type Open, openDesk } from "./desk.ts";
 import type { Serve, Served } from "./device.ts";
 import type { Place } from "./journal.ts";
 import { type Ledger, openLedger, vouchAt } from "./ledger.ts";
 import { devicePolicy, mostAccepted, mostHtlcs } from "./limits.ts";
-import { channelFacts, shownOf } from "./questions.ts";
-import { offeredIn, uncertainIn } from "./records.ts";
+import { policyIn, setLimits } from "./own-limits.ts";
 import { NotTaken, storeOver } from "./store.ts";
 
 export interface OwnKeyring extends Keyring {
@@ -62,11 +62,6 @@ const nodeForm = packedFields({
   index: u16("which of the seed's nodes", (n) => n),
 });
 
-interface Open {
-  readonly session: Session;
-  readonly ledger: Ledger;
-}
-
 const refused = (why: CoreRefusal): CoreAnswer => ({ is: "refused", why });
 const told = (network: f.Network): string => (network === "bitcoin" ? "bitcoin: real money" : network);
 
@@ -94,9 +89,9 @@ const notAgreed = (id: string): Refusal => ({
   rule: "device-consent",
   kind: "consent",
   final: false,
-  sentence: "Yes is said by a person at the device, and by nobody else.",
+  sentence: "Yes is said at the device: by its person, its allowance, or its approvers.",
   facts: [{ name: "approval", value: id }],
-  hint: "Answer on the device's screen: it shows the question when the host asks again.",
+  hint: "Answer on the device: it shows the question when the host asks again. Or let its approvers sign: `countersign device questions`.",
 });
 
 export const coreBehind =
@@ -104,8 +99,6 @@ export const coreBehind =
   async ({ seed: given, journal, key: pagesKey, consent, onFault }) => {
     const seed = given.use((bytes) => new Secret(bytes));
     const key = pagesKey.use((bytes) => new Secret(bytes));
-    /** Of questions that a person said yes to, at this device, since it was unlocked. */
-    const approved = new Set<string>();
     let keyring: OwnKeyring | undefined;
     let loading: Ledger | undefined;
     let open: Open | undefined;
@@ -115,14 +108,11 @@ export const coreBehind =
     let isClosed = false;
     let turn: Promise<unknown> = Promise.resolve();
 
-    /** Channels of which a person said that they are not in the chain, since it was unlocked. */
-    const doubted = new Set<bigint>();
-
     const settings = (network: f.Network, tier: f.Tier) => ({
       isDeep: (channel: bigint) => journal.get(vouchAt(channel)) !== undefined,
       network,
       tier,
-      policy: policy(network),
+      policy: policyIn(journal, policy(network)),
       curve,
       software,
     });
@@ -131,6 +121,13 @@ export const coreBehind =
       const bytes = journal.get(nodeAt);
       return bytes === undefined ? undefined : unpack(nodeForm, bytes);
     };
+
+    const network = (): f.Network => settingIn()?.network ?? "bitcoin";
+    const desk = openDesk({
+      ...{ journal, curve, consent, network },
+      policy: () => policy(network()),
+      open: () => (isClosed ? undefined : open),
+    });
 
     /** Loaded anew from what is in flash. */
     const reset = (): void => {
@@ -166,16 +163,10 @@ export const coreBehind =
       return { is: "opened", node: keyring.node, step, witness: highest, isOpen: open !== undefined };
     };
 
-    const begin = async (): Promise<CoreAnswer> => {
+    const sessionOver = async (ledger: Ledger): Promise<Session | undefined> => {
       const setting = settingIn();
-      if (loading === undefined || keyring === undefined || setting === undefined) return refused("order");
-      const ledger = loading;
-      const begun = ledger.begin();
-      if (begun.is === "refused") {
-        reset();
-        return begun;
-      }
-      const session = await openSession({
+      if (keyring === undefined || setting === undefined) return undefined;
+      return openSession({
         settings: settings(setting.network, setting.tier),
         store: storeOver(ledger, keyring.node, () => witness),
         keyring,
@@ -188,6 +179,18 @@ export const coreBehind =
           if (!isClosed && !(cause instanceof NotTaken)) onFault(cause);
         },
       });
+    };
+
+    const begin = async (): Promise<CoreAnswer> => {
+      if (loading === undefined) return refused("order");
+      const ledger = loading;
+      const begun = ledger.begin();
+      if (begun.is === "refused") {
+        reset();
+        return begun;
+      }
+      const session = await sessionOver(ledger);
+      if (session === undefined) return refused("order");
       open = { session, ledger };
       loading = undefined;
       return { is: "begun", step: ledger.step, isBehind: ledger.isBehind };
@@ -215,9 +218,19 @@ export const coreBehind =
         return undefined;
       const id = toHex(request.body.id);
       const record = ledger.records().get(`approval/${id}`);
+      const approval = record === undefined ? undefined : unpackApproval(record.bytes);
       // What was decided before stays so, whoever asks again.
-      if (record === undefined || unpackApproval(record.bytes).standing !== "pending") return undefined;
-      return approved.has(id) ? undefined : notAgreed(id);
+      if (approval?.standing !== "pending") return undefined;
+      return desk.isApproved(approval.id, BigInt(approval.asked)) ? undefined : notAgreed(id);
+    };
+
+    /** Undefined where the signer keeps all pages of the last step: else it is to keep them first. */
+    const unkept = (step: bigint, ledger: Ledger): CoreAnswer | undefined => {
+      const { isBehind } = ledger;
+      if (step === (isBehind ? ledger.step - 1n : ledger.step)) return undefined;
+      const pages = isBehind ? undefined : ledger.since(step);
+      if (pages === undefined) return refused(step > ledger.step ? "pages-ahead" : "pages-old");
+      return { is: "pages", step: ledger.step, pages };
     };
 
     const judge = async ({
@@ -229,11 +242,8 @@ export const coreBehind =
       if (open === undefined) return refused("order");
       const { session, ledger } = open;
       const { isBehind } = ledger;
-      if (step !== (isBehind ? ledger.step - 1n : ledger.step)) {
-        const pages = isBehind ? undefined : ledger.since(step);
-        if (pages === undefined) return refused(step > ledger.step ? "pages-ahead" : "pages-old");
-        return { is: "pages", step: ledger.step, pages };
-      }
+      const first = unkept(step, ledger);
+      if (first !== undefined) return first;
       const asked = unpackRequest(request);
       const refusal = unfit(asked, ledger);
       if (refusal !== undefined) return { is: "refusal", step, pages: [], refusal };
@@ -260,50 +270,30 @@ export const coreBehind =
         };
       }
       if (fault !== undefined) return { is: "fault", fault };
-      if (asked.name === "decideApproval") approved.delete(toHex(asked.body.id));
+      if (asked.name === "decideApproval") desk.forget(asked.body.id);
       return saidOf(asked, outcome, { step: ledger.step, pages: ledger.since(step) ?? [] });
     };
 
-    const consult = async (id: Uint8Array, about: About): Promise<CoreAnswer> => {
-      if (open === undefined) return refused("order");
-      const { session, ledger } = open;
-      const key = toHex(id);
-      const listed = await session.respond(
-        { name: "listApprovals", body: { node: session.node, state: "pending" } },
-        "device",
-      );
-      if (listed.is !== "reply") return refused("order");
-      const { approvals } = listed.reply as { readonly approvals: readonly ListedApproval[] };
-      const question = approvals.find((one) => equal(one.id, id));
-      if (question === undefined) return refused("unknown");
-      // The answer was lost on the way; nothing was done with it yet.
-      if (approved.has(key)) return { is: "verdict", verdict: "approve" };
-      const isOut = [...offeredIn(ledger)].some((hash) => question.shown.some(({ value }) => value === hash));
-      const { title, facts } = shownOf(question, { network: settingIn()?.network ?? "bitcoin", isOut });
-      const agreed = await consent(about, title, facts);
-      if (agreed === undefined) return refused("busy");
-      if (agreed) approved.add(key);
-      return { is: "verdict", verdict: agreed ? "approve" : "deny" };
+    /** Judged by them from the next request on: never a step that is taken again, which was judged before. */
+    const change = async (
+      { step, limits }: CoreRequest & { is: "setLimits" },
+      mark: Uint8Array,
+    ): Promise<CoreAnswer> => {
+      if (open === undefined || keyring === undefined || open.ledger.isBehind) return refused("order");
+      const { ledger } = open;
+      const first = unkept(step, ledger);
+      if (first !== undefined) return first;
+      if (!equal(desk.limits().mark, mark)) return refused("busy");
+      setLimits(journal, { mark: await keyring.random(16), limits });
+      const session = await sessionOver(ledger);
+      if (session === undefined || isClosed) return refused("order");
+      open = { session, ledger };
+      return { is: "limits", ...toldLimits() };
     };
 
-    /** A chain is nothing that a device sees: that others' money is in a channel, a person tells it once. */
-    const vouch = async (about: About): Promise<CoreAnswer> => {
-      if (open === undefined || open.ledger.isBehind) return refused("order");
-      const { ledger } = open;
-      let isAsked = false;
-      for (const [id, live] of uncertainIn(ledger)) {
-        if (doubted.has(id) || journal.get(vouchAt(id)) !== undefined) continue;
-        isAsked = true;
-        const agreed = await consent(about, "In the chain?", channelFacts(live.setup));
-        if (isClosed || open?.ledger !== ledger) return refused("order");
-        if (agreed === undefined) return refused("busy");
-        if (!agreed) doubted.add(id);
-        else {
-          journal.commit(new Map([[vouchAt(id), Uint8Array.of(1)]]));
-          return { is: "verdict", verdict: "approve" };
-        }
-      }
-      return isAsked ? { is: "verdict", verdict: "deny" } : refused("unknown");
+    const toldLimits = () => {
+      const { mark, limits, left } = desk.limits();
+      return { mark, limits, left: msat(left) };
     };
 
     /** One after the other: each is judged on what the one before left, and none for a signer that is gone. */
@@ -333,9 +323,19 @@ export const coreBehind =
         case "judge":
           return inTurn(about, () => judge(request));
         case "consult":
-          return consult(request.approval, about);
+          return desk.consult(request, about);
         case "vouch":
-          return vouch(about);
+          return desk.vouch(about);
+        case "limits":
+          return settingIn() === undefined ? refused("order") : { is: "limits", ...toldLimits() };
+        case "setLimits": {
+          const mark = await desk.mayChange(request, about);
+          return mark instanceof Uint8Array ? inTurn(about, () => change(request, mark)) : mark;
+        }
+        case "questions":
+          return desk.questions();
+        case "answer":
+          return desk.answer(request);
         case "basepoints":
         case "points":
         case "closingScript":
@@ -357,7 +357,7 @@ export const coreBehind =
         keyring = undefined;
         seed.wipe();
         key.wipe();
-        approved.clear();
+        desk.close();
       },
     } satisfies Served;
   };

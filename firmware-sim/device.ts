@@ -73,6 +73,10 @@ export interface Device {
     store(signer: Uint8Array): Promise<void>;
   };
   signers(): readonly Uint8Array[];
+  /** Milliseconds until what it shows at rest is no longer so; undefined where that stays. It has no timers of its own. */
+  restsFor(): number | undefined;
+  /** Shows how it stands, unless a person is asked something. */
+  rest(): void;
   /** Settles when nobody is asked anything. */
   quiet(): Promise<void>;
 }
@@ -297,7 +301,7 @@ export const runDevice = (parts: DeviceParts): Device => {
       store: async (signer) => {
         const known = journal.entries("peer");
         pairingUntil = undefined;
-        if (known.some(([, key]) => equal(key, signer))) return;
+        if (known.some(([, key]) => equal(key, signer))) return rest();
         if (known.length >= mostSigners) throw new Error("paired with as many signers as it can be");
         const id = known.reduce((next, [one]) => (one >= next ? one + 1n : next), 0n);
         const place: Place = `peer/${id}`;
@@ -306,6 +310,10 @@ export const runDevice = (parts: DeviceParts): Device => {
       },
     },
     signers,
+    restsFor: () => (pairingUntil !== undefined && isOpen() ? pairingUntil - tick() : undefined),
+    rest: () => {
+      if (flow === undefined && broken === undefined) rest();
+    },
     quiet: async () => {
       await flow;
     },

@@ -12,6 +12,7 @@ import {
 } from "../protocol/link.ts";
 import type { Secret } from "../protocol/secret.ts";
 import { type BootOptions, boot } from "./boot.ts";
+import type { Device } from "./device.ts";
 import { type FlashSim, PowerCut } from "./flash.ts";
 import type { Button, Screen } from "./screen.ts";
 import { deriveSecret } from "./seal.ts";
@@ -23,6 +24,8 @@ export interface DeviceProcessOptions
   /** What the factory burnt into the chip. */
   readonly secret: Secret;
   readonly times?: Partial<LinkTimes>;
+  /** Bytes of the longest request that it takes. */
+  readonly maxMessage?: number;
   readonly onShow?: (screen: Screen) => void;
   readonly onFault: (error: unknown) => void;
   /** The power went in the middle of a write: nothing answers any more. */
@@ -50,14 +53,16 @@ export const mostCables = 16;
 export const linkKeyOf = (secret: Secret) => keyPair(deriveSecret(secret, "link"));
 
 export const runDeviceProcess = (options: DeviceProcessOptions): DeviceProcess => {
-  const { flash, secret, random, after, int, tick, serve, firmware, times, onShow, onFault, onPowerCut } =
-    options;
+  const { flash, secret, random, after, int, tick, serve, firmware } = options;
+  const { times, maxMessage, onShow, onFault, onPowerCut } = options;
   const identity = linkKeyOf(secret);
   const cables = new Set<Answering>();
   let isOff = false;
+  let stopTimer = (): void => {};
 
   const switchOff = (): Promise<unknown> => {
     isOff = true;
+    stopTimer();
     return Promise.all([...cables].map((cable) => cable.close()));
   };
 
@@ -72,10 +77,20 @@ export const runDeviceProcess = (options: DeviceProcessOptions): DeviceProcess =
     onPowerCut();
   };
 
-  const show = (screen: Screen): void => {
-    if (!isOff) onShow?.(screen);
+  /** What is over by itself leaves the screen, whether or not anybody does anything. */
+  const restInTime = (): void => {
+    stopTimer();
+    const ms = device?.restsFor();
+    if (ms !== undefined) stopTimer = after(ms, () => device?.rest());
   };
 
+  const show = (screen: Screen): void => {
+    if (isOff) return;
+    onShow?.(screen);
+    restInTime();
+  };
+
+  let device: Device | undefined;
   const booted = boot({
     flash,
     secret,
@@ -87,6 +102,7 @@ export const runDeviceProcess = (options: DeviceProcessOptions): DeviceProcess =
     onFault: failed,
     ...(firmware === undefined ? {} : { firmware }),
   });
+  if (booted.is === "running") device = booted.device;
 
   return {
     key: identity.public,
@@ -97,7 +113,7 @@ export const runDeviceProcess = (options: DeviceProcessOptions): DeviceProcess =
       if (isOff) return;
       const { screen } = booted.panel;
       try {
-        if (booted.is === "running") booted.device.press(button, screen);
+        if (device !== undefined) device.press(button, screen);
         else booted.panel.press(button, screen);
       } catch (error) {
         failed(error);
@@ -109,8 +125,7 @@ export const runDeviceProcess = (options: DeviceProcessOptions): DeviceProcess =
         return;
       }
       // Damaged memory answers nothing, and its screen says why.
-      if (booted.is !== "running") return;
-      const { device } = booted;
+      if (device === undefined) return;
       const cable = answerLink({
         transport,
         carrier,
@@ -122,6 +137,7 @@ export const runDeviceProcess = (options: DeviceProcessOptions): DeviceProcess =
         capabilities: capabilities.asksPerson,
         onFault: failed,
         ...(times === undefined ? {} : { times }),
+        ...(maxMessage === undefined ? {} : { maxMessage }),
       });
       cables.add(cable);
       void cable.closed.then(() => cables.delete(cable));

@@ -2,17 +2,21 @@
 
 import { addressOf } from "../protocol/bitcoin/address.ts";
 import { isWitnessProgram } from "../protocol/bitcoin/script.ts";
-import { fromHex, toHex } from "../protocol/bytes.ts";
-import type { ListedApproval } from "../protocol/operations/admin.ts";
+import { equal, fromHex, toHex } from "../protocol/bytes.ts";
+import type { DeviceLimits, DeviceQuestion } from "../protocol/device/limits.ts";
+import { sha256 } from "../protocol/hash.ts";
 import type { Network } from "../protocol/operations/fields.ts";
-import type { Script } from "../protocol/units.ts";
+import { msat, type Script } from "../protocol/units.ts";
 import type { Setup } from "../signer/core/state.ts";
 import type { Fact, Value } from "./screen.ts";
 
-const titles: Readonly<Record<ListedApproval["subject"], string>> = {
+const titles: Readonly<Record<DeviceQuestion["subject"], string>> = {
   payment: "Pay",
   outputs: "Send on chain",
   opening: "Open a channel",
+  // Not a new payment: what came in for it is to go back, and here nobody sees whether it came back itself.
+  cover: "Give up its cover",
+  channel: "In the chain?",
 };
 
 const labels: Readonly<Record<string, string>> = {
@@ -95,11 +99,20 @@ export const channelFacts = ({ terms, peer, funding }: Setup): readonly Fact[] =
   { label: "Not in the chain", value: { is: "word", word: "it covers nothing" } },
 ];
 
-export interface Scene {
-  readonly network: Network;
-  /** It has left already, as a forward. */
-  readonly isOut: boolean;
-}
+/** For approvers: all that a person is shown of a channel, and what binds it to this one. */
+export const channelQuestion = (channel: bigint, { terms, peer, funding }: Setup): DeviceQuestion => {
+  const output = `${toHex(Uint8Array.from(funding.txid).reverse())}:${funding.index}`;
+  return {
+    id: sha256(new TextEncoder().encode(`channel:${channel}:${output}`)),
+    subject: "channel",
+    amount: msat(terms.value * 1000n),
+    shown: [
+      { name: "peer", value: toHex(peer) },
+      { name: "funding", value: output },
+    ],
+    asked: 0n,
+  };
+};
 
 export interface Shown {
   readonly title: string;
@@ -107,11 +120,52 @@ export interface Shown {
 }
 
 /** The amount first, as the core knows it, whatever else is said about it. */
-export const shownOf = ({ subject, amount, shown }: ListedApproval, { network, isOut }: Scene): Shown => ({
-  // Not a new payment: what came in for it is to go back, and here nobody sees whether it came back itself.
-  title: subject === "payment" && isOut ? "Give up its cover" : titles[subject],
+export const shownOf = ({ subject, amount, shown }: DeviceQuestion, network: Network): Shown => ({
+  title: titles[subject],
   facts: [
     { label: "In all", value: { is: "amount", msat: amount } },
     ...shown.flatMap((fact) => factsOf(network, fact)),
   ],
 });
+
+const perWeight = {
+  maxFeerate: "Fee, channels",
+  maxClosingFeerate: "Fee, closing",
+  maxOnchainFeerate: "Fee, sending",
+  maxSweepFeerate: "Fee, sweeping",
+} as const;
+
+const without = <T extends Uint8Array>(all: readonly T[], others: readonly T[]): readonly T[] =>
+  all.filter((one) => !others.some((other) => equal(one, other)));
+
+/** What changes. The allowance begins anew with each change, so it always shows. */
+export const limitsFacts = (before: DeviceLimits, next: DeviceLimits, network: Network): readonly Fact[] => {
+  const listed = <T extends Uint8Array>(label: string, none: string, was: readonly T[], is: readonly T[]) => {
+    const form = (one: T): Value =>
+      label === "May be paid" ? addressIn(network, one) : { is: "key", bytes: one };
+    return [
+      ...without(is, was).map((one): Fact => ({ label, value: form(one) })),
+      ...without(was, is).map((one): Fact => ({ label: none, value: form(one) })),
+    ];
+  };
+  const facts: Fact[] = [
+    ...listed("Approver", "No approver", before.approvers, next.approvers),
+    ...listed("May be paid", "Not any more", before.destinations, next.destinations),
+    ...listed("Payee", "No payee", before.payees, next.payees),
+  ];
+  if (next.approvers.length > 0 && (next.needed !== before.needed || facts.length > 0))
+    facts.unshift({
+      label: "Approvers agree",
+      value: { is: "count", count: BigInt(next.needed), unit: `of ${next.approvers.length}` },
+    });
+  if (next.forwarding !== before.forwarding)
+    facts.push({ label: "Forwards", value: { is: "word", word: next.forwarding ? "yes" : "no" } });
+  for (const [name, label] of Object.entries(perWeight) as [keyof typeof perWeight, string][])
+    if (next[name] !== before[name])
+      facts.push({ label, value: { is: "count", count: BigInt(next[name]), unit: "sat/kw" } });
+  return [
+    { label: "Unasked, in all", value: { is: "amount", msat: next.allowance } },
+    { label: "Unasked, each", value: { is: "amount", msat: next.each } },
+    ...facts,
+  ];
+};

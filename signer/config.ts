@@ -21,6 +21,7 @@ import { parseToml, telling } from "./toml.ts";
 
 export const configFile = "countersign.toml";
 export const defaultAdmin = "admin.sock";
+export const defaultSeed = "seed.age";
 export const defaultListen = "127.0.0.1:7601";
 
 /** Spelled out because the wire's own list is a codec; the types make sure that none is missing or foreign. */
@@ -40,22 +41,84 @@ export const printAddress = ({ host, port }: TcpAddress): string =>
 
 const path = z.string().min(1, "an empty path");
 
+/** More than one process is meant for. */
+export const mostNodes = 32;
+
+const policySchema = z.record(z.string(), z.unknown());
+
 /** Each sentence stands above its key in the printed file. */
-const nodeSchema = z.strictObject({
-  index: z.int().min(0).max(maxNodeIndex).describe("Which of the seed's nodes this is; the first is 0."),
+const nodeShape = z.strictObject({
+  index: z
+    .int()
+    .min(0)
+    .max(maxNodeIndex)
+    .describe("Which node of the seed, or of the device's seed, this is; the first is 0."),
   id: z
     .string()
     .regex(/^0[23][0-9a-f]{64}$/, "not a node id: 66 lower-case hexadecimal digits, beginning with 02 or 03")
-    .describe("The public key that seed and index must lead to; the signer does not start with another one."),
-});
-
-const deviceSchema = z.strictObject({
-  name: z.string().min(1).max(32).describe("Of devices.json, which `countersign device pair` writes."),
+    .describe("The public key that seed and index must lead to; nothing is signed with another one."),
+  device: z
+    .string()
+    .min(1)
+    .max(32)
+    .optional()
+    .describe(
+      "Keys are on this device of devices.json, and not in the sealed seed; it judges each request again.",
+    ),
   passphrase: z
     .boolean()
-    .default(false)
+    .optional()
     .describe("Whether the device asks for a passphrase of BIP 39 when it is unlocked."),
+  policy: policySchema
+    .optional()
+    .describe("Limits and consents of this node, in the place of everything under [policy]."),
 });
+
+export type ConfigNode = Readonly<z.infer<typeof nodeShape>>;
+
+const nodeSchema = nodeShape.refine(
+  ({ device, passphrase }) => device !== undefined || passphrase === undefined,
+  { path: ["passphrase"], error: "is asked for by a device, and this node has none" },
+);
+
+const isTable = (value: unknown): boolean =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** What must not stand there twice, and for whom it counts. */
+const unique = {
+  id: { of: ({ id }: ConfigNode) => id, error: "another node has this id" },
+  device: {
+    of: ({ device }: ConfigNode) => device,
+    error: "another node has its keys on this device, which keeps one node",
+  },
+  index: {
+    of: ({ index, device }: ConfigNode) => (device === undefined ? index : undefined),
+    error: "another node of the sealed seed has this index",
+  },
+} as const;
+
+const noNode = "missing: a table [[node]] for each node";
+
+const nodesSchema = z
+  .array(nodeSchema, {
+    error: ({ input }) => {
+      if (isTable(input)) return "there may be several: write [[node]], with double brackets";
+      return input === undefined ? noNode : undefined;
+    },
+  })
+  .min(1, noNode)
+  .max(mostNodes, `${mostNodes} nodes at most`)
+  .superRefine((nodes, context) => {
+    for (const [key, { of, error }] of Object.entries(unique)) {
+      const seen = new Set<unknown>();
+      for (const [at, node] of nodes.entries()) {
+        const value = of(node);
+        if (value !== undefined && seen.has(value))
+          context.addIssue({ code: "custom", path: [at, key], message: error });
+        seen.add(value);
+      }
+    }
+  });
 
 const configSchema = z.strictObject({
   schema: z.literal(1).describe("Version of this file's form."),
@@ -70,8 +133,10 @@ const configSchema = z.strictObject({
     .refine((text) => parseAddress(text) !== undefined, "not an address: host:port")
     .default(defaultListen)
     .describe("Where the host connects to, by mutual TLS."),
-  seed: path.default("seed.age").describe("The sealed seed. Paths are relative to this file."),
-  store: path.default("store.sqlite").describe("The signer's own knowledge of its channels."),
+  store: path
+    .default("store.sqlite")
+    .describe("The signer's own knowledge of its channels. Paths are relative to this file."),
+  seed: path.default(defaultSeed).describe("The sealed seed."),
   witness: path
     .optional()
     .describe(
@@ -107,24 +172,29 @@ const configSchema = z.strictObject({
     .enum(["refuse", "warn"])
     .default("refuse")
     .describe("Where a core dump, which would hold the keys, cannot be ruled out: refuse to start, or warn."),
-  node: nodeSchema.describe("The node whose keys this signer keeps."),
-  policy: z
-    .record(z.string(), z.unknown())
+  node: nodesSchema.describe("A node whose keys this signer keeps; another one has another table like this."),
+  policy: policySchema
     .optional()
     .describe("Limits and consents; without a key its default holds. See docs/rules.md."),
-  device: deviceSchema
-    .optional()
-    .describe("Keys are on this device, and not in a sealed seed; it judges each request again."),
   chain: chainTable.optional().describe("Where blocks come from."),
+  device: z.never({ error: 'each node says its own: write device = "name" under [[node]]' }).optional(),
 });
 
-export type Config = Readonly<z.infer<typeof configSchema>>;
+export type Config = Readonly<Omit<z.infer<typeof configSchema>, "device">>;
 
 export const parseConfig = (text: string, file: string): Config => parseToml(configSchema, text, file);
 
-/** The limits that the file sets, over the defaults of its network. */
-export const policyOf = ({ network, policy }: Config, file: string): Policy =>
-  telling(policyTable, `${file}, [policy]`, () => readPolicy(network, policy));
+/** The limits that the file sets for a node, over the defaults of its network. */
+export const policyOf = ({ network, policy, node }: Config, of: ConfigNode, file: string): Policy =>
+  of.policy === undefined
+    ? telling(policyTable, `${file}, [policy]`, () => readPolicy(network, policy))
+    : telling(policyTable, `${file}, [node.policy] of node[${node.indexOf(of)}]`, () =>
+        readPolicy(network, of.policy),
+      );
+
+/** The keys of some node are in the sealed seed. */
+export const needsSeed = ({ node }: Pick<Config, "node">): boolean =>
+  node.some(({ device }) => device === undefined);
 
 /** Undefined: no chain is followed. */
 export const chainSettingsOf = ({ network, chain }: Config, file: string): ChainSettings | undefined =>
@@ -182,16 +252,23 @@ const printTable = (shape: Shape, values: Readonly<Record<string, unknown>>): st
     .map(([key, { description }]) => `# ${description}\n${stringify({ [key]: values[key] })}`)
     .join("\n");
 
+/** As a table of a configuration, which may be put below any other. */
+export const printNode = (node: ConfigNode): string => {
+  const { policy, ...plain } = nodeShape.shape;
+  const table = `[[node]]\n${printTable(plain, node)}`;
+  return node.policy === undefined
+    ? table
+    : `${table}\n# ${policy.description}\n${stringify({ node: { policy: node.policy } })}`;
+};
+
 /** `parseConfig` reads the same from it. */
 export const printConfig = (config: Config): string => {
-  const { node, policy, device, chain, ...all } = configSchema.shape;
-  // With keys on a device there is no sealed seed to name.
+  const { node, policy, chain, device: _, ...all } = configSchema.shape;
+  // Where every key is on a device there is no sealed seed to name.
   const isSaid = ([key]: readonly [string, unknown]): boolean =>
-    key !== "seed" || config.device === undefined;
+    key !== "seed" || needsSeed(config) || config.seed !== defaultSeed;
   const plain = Object.fromEntries(Object.entries(all).filter(isSaid));
-  const tables = [`# ${node.description}\n[node]\n${printTable(nodeSchema.shape, config.node)}`];
-  if (config.device !== undefined)
-    tables.push(`# ${device.description}\n[device]\n${printTable(deviceSchema.shape, config.device)}`);
+  const tables = config.node.map((one) => `# ${node.description}\n${printNode(one)}`);
   if (config.policy !== undefined)
     tables.push(`# ${policy.description}\n${stringify({ policy: config.policy })}`);
   if (config.chain !== undefined) {

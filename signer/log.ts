@@ -33,11 +33,12 @@ export const lines = {
     version: "text",
     network: "text",
     tier: "text",
-    node: "text",
+    nodes: "count",
     address: "text",
     curve: "text",
     constantTime: "flag",
   }),
+  "node-served": line("info", "One of the nodes for which it answers.", { node: "text", keys: "text" }),
   "signer-stopped": line("info", "The signer has stopped: all that was answered is on disk.", {
     reason: "text",
   }),
@@ -61,6 +62,7 @@ export const lines = {
     { witness: "text" },
   ),
   "chain-followed": line("info", "Blocks come from a source of the signer's own.", {
+    node: "text",
     source: "text",
     height: "count",
   }),
@@ -71,9 +73,11 @@ export const lines = {
   ),
   "chain-well": line("info", "The signer's own chain source is of use again.", { source: "text" }),
   "block-taken-back": line("warn", "A block was taken back: the chain is being reorganised.", {
+    node: "text",
     height: "count",
   }),
   published: line("info", "A transaction was published; it is again with each block until it confirms.", {
+    node: "text",
     /** Empty where a person handed it in. */
     channel: "text",
     txid: "text",
@@ -85,6 +89,7 @@ export const lines = {
     "warn",
     "The chain source did not take a transaction; it is offered again with the next block.",
     {
+      node: "text",
       channel: "text",
       txid: "text",
       what: "text",
@@ -92,12 +97,14 @@ export const lines = {
     },
   ),
   "publish-failed": line("warn", "Publishing stopped before its end; it is tried again soon.", {
+    node: "text",
     reason: "text",
   }),
   "claims-refused": line(
     "error",
     "A rule said no to what would take our money of a channel that has ended.",
     {
+      node: "text",
       channel: "count",
       reason: "text",
     },
@@ -116,6 +123,7 @@ export const lines = {
     "warn",
     "Something that is ours of a channel that has ended can't be brought home now.",
     {
+      node: "text",
       channel: "count",
       reason: "text",
     },

@@ -61,6 +61,8 @@ export const printPolicyMarkdown = (): string => {
     "- `countersign policy check FILE` says in plain sentences what FILE allows, and warns of what is hardly meant. FILE is a",
     "  `countersign.toml`, or holds the table `[policy]` alone; then `--network` says for which network, if not for bitcoin.",
     "- `countersign policy rules` prints every rule, and what a host of each tier lets it see.",
+    "- In a signer with several nodes a table `[node.policy]` under one of the `[[node]]` stands in the place of `[policy]` for that",
+    "  node, and takes nothing over from it; `policy show --dir D --node NODE` prints what holds there.",
     "",
     "## Presets",
     "",

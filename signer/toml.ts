@@ -14,8 +14,9 @@ const bare = (schema: unknown): unknown =>
 const keysAt = (schema: z.ZodType, path: readonly PropertyKey[]): readonly string[] => {
   let at: unknown = bare(schema);
   for (const key of path) {
-    if (!(at instanceof z.ZodObject)) return [];
-    at = bare(at.shape[String(key)]);
+    if (at instanceof z.ZodArray) at = bare(at.element);
+    else if (at instanceof z.ZodObject) at = bare(at.shape[String(key)]);
+    else return [];
   }
   return at instanceof z.ZodObject ? Object.keys(at.shape) : [];
 };

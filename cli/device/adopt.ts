@@ -1,8 +1,9 @@
-/** A device for a signer that is about to be made: paired, with a seed, and asked which node its keys are of. */
+/** A device for a node that is about to be made: paired, with a seed, and asked which node its keys are of. */
 
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { equal } from "../../protocol/bytes.ts";
 import { hostEntropyLength } from "../../protocol/device/requests.ts";
 import { type Link, openLink } from "../../protocol/link.ts";
 import type { Network, Tier } from "../../protocol/operations/fields.ts";
@@ -10,17 +11,30 @@ import type { NodeId } from "../../protocol/units.ts";
 import { parseLinkAddress } from "../../protocol/wire/links/address.ts";
 import { openLinkAddress } from "../../protocol/wire/links/open.ts";
 import { holdDevice } from "../../signer/device/hold.ts";
-import { linkIdentity, type PairedDevice, readPaired } from "../../signer/device/pairing.ts";
+import {
+  keyFile,
+  linkIdentity,
+  type PairedDevice,
+  readPaired,
+  writePaired,
+} from "../../signer/device/pairing.ts";
 import { linkPorts } from "../../signer/device/ports.ts";
 import { DeviceBroken, manage, meet, NotOpen } from "../../signer/device/visit.ts";
+import { createFile, readPrivate } from "../../signer/private-file.ts";
 import { SetupError } from "../../signer/setup-error.ts";
 import { Unable } from "../exit.ts";
 import { pair } from "./pair.ts";
 import { explained, inUse, refusalExit, refusalText } from "./sentences.ts";
 
 export interface AdoptOptions {
-  /** Of the signer that will be made. */
+  /** Of the signer. */
   readonly dir: string;
+  /** One that is there: the device gets to know it by the key that the others know it by. */
+  readonly isThere?: true;
+  /** Of devices that have a node's keys already. */
+  readonly taken?: readonly string[];
+  /** For the device; without it one that is free. */
+  readonly name?: string;
   readonly address: string;
   readonly network: Network;
   readonly tier: Tier;
@@ -35,6 +49,7 @@ export interface AdoptOptions {
 export interface Adopted {
   readonly name: string;
   readonly node: NodeId;
+  readonly paired: PairedDevice;
   /** Holds what the pairing left, until `done`. */
   readonly from: string;
   done(): void;
@@ -92,16 +107,52 @@ const nodeOn = async (from: string, device: PairedDevice, options: AdoptOptions)
   }
 };
 
+const pairingPrefix = ".pairing-";
+
+/** Nothing in the directory itself changes, so that nothing is left there of what does not come to its end. */
+const besideOf = (dir: string, isThere: true | undefined): string => {
+  if (!isThere) return mkdtempSync(join(dirname(dir), `.${basename(dir)}.pairing-`));
+  // Whoever adopts holds the store: what is there was left by one that was killed, with a copy of the key.
+  for (const left of readdirSync(dir).filter((name) => name.startsWith(pairingPrefix)))
+    rmSync(join(dir, left), { recursive: true, force: true });
+  const identity = linkIdentity(dir);
+  identity.secret.wipe();
+  const from = mkdtempSync(join(dir, pairingPrefix));
+  const key = readPrivate(join(dir, keyFile));
+  createFile(join(from, keyFile), key);
+  key.fill(0);
+  writePaired(from, readPaired(dir));
+  return from;
+};
+
+const checkFree = (before: readonly PairedDevice[], device: PairedDevice, taken: readonly string[]): void => {
+  const known = before.find(({ key, name }) => equal(key, device.key) && taken.includes(name));
+  if (known !== undefined)
+    throw new SetupError(
+      "exists",
+      `the device ${known.name} has the keys of a node of this signer already, and keeps one node`,
+      "Take another device.",
+    );
+};
+
 export const adoptDevice = async (options: AdoptOptions): Promise<Adopted> => {
-  const { address, codeOnStdin, json } = options;
+  const { address, name, codeOnStdin, json, taken = [] } = options;
   const dir = resolve(options.dir);
-  const from = mkdtempSync(join(dirname(dir), `.${basename(dir)}.pairing-`));
+  const from = besideOf(dir, options.isThere);
   const done = (): void => rmSync(from, { recursive: true, force: true });
   try {
-    await pair({ dir: from, address, ...(codeOnStdin ? { codeOnStdin } : {}), ...(json ? { json } : {}) });
-    const [device] = readPaired(from);
+    const before = readPaired(from);
+    await pair({
+      ...{ dir: from, address },
+      ...(name === undefined ? {} : { name }),
+      ...(codeOnStdin ? { codeOnStdin } : {}),
+      ...(json ? { json } : {}),
+    });
+    // The one that was paired last.
+    const device = readPaired(from).at(-1);
     if (device === undefined) throw new Error("a pairing that left nothing");
-    return { name: device.name, node: await nodeOn(from, device, options), from, done };
+    checkFree(before, device, taken);
+    return { name: device.name, node: await nodeOn(from, device, options), paired: device, from, done };
   } catch (error) {
     done();
     throw error;

@@ -2,8 +2,10 @@
 
 import { type Command, InvalidArgumentError } from "commander";
 import { registerAsking } from "./ask.ts";
+import { registerLimits } from "./limits.ts";
 import { registerList } from "./list.ts";
 import { type PairOptions, pair } from "./pair.ts";
+import { registerQuestions } from "./questions.ts";
 import type { SimOptions } from "./sim.ts";
 import { registerWatch } from "./watch.ts";
 
@@ -31,7 +33,7 @@ const registerSim = (device: Command): void => {
     .requiredOption("--dir <directory>", "its flash and its chip; made at the first start")
     .option("--socket <path>", "where it answers; device.sock in its directory otherwise")
     .option("--pty <path>", "also on a serial line in software, which shows here (needs socat)")
-    .option("--usbip <path>", "also as a USB device: a socket that a kernel's USB/IP attaches")
+    .option("--usbip <port or path>", "also as a USB device, for USB/IP: a port of this machine, or a socket")
     .option("--script <file>", "press, expect and know what the file says, line by line")
     .option("--power-cut-after <writes>", "cut the power in the middle of that write to its flash", count)
     .option("--seed <text>", "the same chance each time, for tests: its keys can be guessed")
@@ -52,5 +54,7 @@ export const registerDevice = (program: Command): void => {
   registerPair(device);
   registerAsking(device);
   registerWatch(device);
+  registerLimits(device);
+  registerQuestions(device);
   registerSim(device);
 };

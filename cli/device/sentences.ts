@@ -83,6 +83,7 @@ const linkExit: Readonly<Record<LinkWhy, Exit>> = {
   gone: "unavailable",
   stuck: "unavailable",
   unpaired: "refused",
+  "wrong-device": "refused",
   version: "unavailable",
   pairing: "refused",
   silent: "unavailable",
@@ -104,6 +105,8 @@ const linkText = ({ why, message }: LinkError, { name, address, dir }: About): s
       return `${name} (${address}) takes no bytes any more. Plug it in again.`;
     case "unpaired":
       return `${name} does not know this signer: it was wiped, or paired with another. \`countersign device pair --dir ${dir} --address ${address}\` pairs them again.`;
+    case "wrong-device":
+      return `${address} is another device than ${name}: ${message}. Plug in ${name}, or say where it is with --address.`;
     case "version":
       return `${name} and this signer have no version of the link in common: one of the two needs an update.`;
     case "pairing":

@@ -27,6 +27,7 @@ import { SetupError } from "../../signer/setup-error.ts";
 import { version } from "../version.ts";
 import { openCase } from "./case.ts";
 import { type Face, jsonFace, plainFace, terminalFace } from "./face.ts";
+import { type UsbSteps, usbAddress, usbSteps, usbText } from "./usbip.ts";
 
 export interface SimOptions {
   readonly dir: string;
@@ -78,6 +79,16 @@ const listened = async (options: Parameters<typeof listenSocket>[0]) => {
   } catch (error) {
     if (codeOf(error) === "EADDRINUSE")
       throw new SetupError("unavailable", `another process listens on ${options.path}`);
+    throw error;
+  }
+};
+
+const exported = async (options: Parameters<typeof exportUsb>[0]) => {
+  try {
+    return await exportUsb(options);
+  } catch (error) {
+    if (codeOf(error) === "EADDRINUSE")
+      throw new SetupError("unavailable", "another process listens where --usbip would");
     throw error;
   }
 };
@@ -144,6 +155,7 @@ export const sim = async (options: SimOptions): Promise<void> => {
 
   const path = checkSocket(resolve(options.socket ?? join(dir, "device.sock")));
   const closings: (() => Promise<unknown>)[] = [() => device.close()];
+  let steps: readonly UsbSteps[] = [];
   try {
     const listener = await listened({
       path,
@@ -161,8 +173,8 @@ export const sim = async (options: SimOptions): Promise<void> => {
       closings.push(() => pty.close());
     }
     if (options.usbip !== undefined) {
-      const usb = await exportUsb({
-        address: { path: checkSocket(resolve(options.usbip)) },
+      const usb = await exported({
+        address: usbAddress(options.usbip, resolve),
         devices: [
           {
             serialNumber: toHex(device.key).slice(0, 16),
@@ -171,6 +183,7 @@ export const sim = async (options: SimOptions): Promise<void> => {
         ],
       });
       closings.push(() => usb.close());
+      steps = usb.devices.map((one) => usbSteps(one, usb.address));
     }
     const addresses = [
       `unix:${path}`,
@@ -186,6 +199,7 @@ export const sim = async (options: SimOptions): Promise<void> => {
       key: toHex(device.key),
       pid: process.pid,
     });
+    for (const one of steps) face.tell("usb", usbText(one), { ...one });
     void play(playing, script, options, face).then(
       (goesOn) => {
         if (!goesOn) ending.resolve({ why: "quit" });

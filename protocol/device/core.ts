@@ -9,6 +9,7 @@ import * as f from "../operations/fields.ts";
 import { account } from "../operations/node.ts";
 import { place } from "../operations/spend.ts";
 import { fault, malformed, refusal } from "../outcome.ts";
+import { approverSignatures, consentBy, deviceLimits, limitsNow, questionsNow, verdict } from "./limits.ts";
 import { kind, type UnionOf, union } from "./union.ts";
 
 export const mostContent = 131_072;
@@ -76,6 +77,17 @@ const requests = {
     "Lets a person at the device say which channels that others paid into are in the chain: before, what they receive covers nothing.",
     {},
   ),
+  limits: kind("Asks for what may be changed of its rules, and what is left of its allowance.", {}),
+  setLimits: kind(
+    "Changes them. With no signature a person at the device is asked; otherwise enough of its approvers must have signed.",
+    { step, limits: deviceLimits, signatures: approverSignatures },
+  ),
+  questions: kind("Asks for what waits for a person, in the words that an approver signs.", {}),
+  answer: kind("Brings the approvers' answer to a question, in the place of a person's at the device.", {
+    approval: fixed("id of the question", 32, (raw) => raw),
+    verdict,
+    signatures: approverSignatures,
+  }),
 } as const;
 
 export const coreRefusals = [
@@ -91,6 +103,7 @@ export const coreRefusals = [
   "behind",
   "unknown",
   "room",
+  "unsigned",
 ] as const;
 export type CoreRefusal = (typeof coreRefusals)[number];
 
@@ -109,6 +122,7 @@ export const coreRefusalMeanings: Readonly<Record<CoreRefusal, string>> = {
   behind: "A step was taken whose answer was lost: that one has to be asked again first.",
   unknown: "There is no such question, or it is decided.",
   room: "More records than it has memory for.",
+  unsigned: "Too few of the approvers that it knows have signed this, as it stands now.",
 };
 
 const change = message("PageChange", { key: pageKey, page: maybe(page) });
@@ -134,7 +148,7 @@ const answers = {
   refusal: kind("A rule said no; there may be pages all the same.", { ...changes, refusal }),
   malformed: kind("The packed request was none, or contradicts itself.", { ...changes, malformed }),
   pages: kind("Nothing was judged: these pages are to be kept first, then the request asked again.", changes),
-  verdict: kind("What the person said.", { verdict: choice("Verdict", ["approve", "deny"]) }),
+  verdict: kind("What was answered, and by whom.", { verdict, by: consentBy }),
   basepoints: kind("The public keys of the channel.", { basepoints: f.basepoints }),
   points: kind("The points, in the order in which they were asked for.", { points: list(f.point, 64) }),
   script: kind("The script.", { script: f.script }),
@@ -159,6 +173,8 @@ const answers = {
     why: choice("CoreRefusal", coreRefusals),
   }),
   fault: kind("The core broke: it judges nothing more until the device is started again.", { fault }),
+  limits: kind("What may be changed of its rules, as it is now.", limitsNow),
+  questions: kind("What waits, the oldest first.", questionsNow),
 } as const;
 
 export type CoreRequest = UnionOf<typeof requests>;

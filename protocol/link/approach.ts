@@ -36,7 +36,7 @@ export type Approached =
   | { readonly is: "there"; readonly channel: number; readonly hello: Hello; readonly split: Split }
   /** What the device says in the clear, to this init or on its channel. */
   | { readonly is: "complaint"; readonly complaint: Complaint }
-  | { readonly is: "failed"; readonly reason: string };
+  | { readonly is: "failed"; readonly by: "version" | "keys"; readonly reason: string };
 
 export interface Approach {
   receive(frame: Frame): Approached;
@@ -77,7 +77,7 @@ export const approach = (options: ApproachOptions): Approach => {
     const hello = understood(() => decodeHello(frame.payload));
     if (hello === undefined || met !== undefined || !equal(hello.answers, init.nonce)) return further;
     if (hello.version < init.lowest || hello.version > init.highest)
-      return { is: "failed", reason: "the device chose a version that was not offered" };
+      return { is: "failed", by: "version", reason: "the device chose a version that was not offered" };
     const noise = handshake({
       pattern: device === undefined ? "XX" : "KK",
       role: "initiator",
@@ -98,7 +98,11 @@ export const approach = (options: ApproachOptions): Approach => {
       noise.read(frame.payload);
     } catch (error) {
       if (!(error instanceof Malformed)) throw error;
-      return { is: "failed", reason: "this is not the device that was paired, or something is between" };
+      return {
+        is: "failed",
+        by: "keys",
+        reason: "this is not the device that was paired, or something is between",
+      };
     }
     step++;
     if (noise.turn() === "write") write(noise, hello.channel);

@@ -25,6 +25,8 @@ export interface Link {
    * that only what can be repeated may be asked for. Rejects with `LinkError`.
    */
   ask(request: Uint8Array, options?: AskOptions): Promise<Uint8Array>;
+  /** Bytes of the longest request that the device takes; undefined before it has said so. */
+  longest(): number | undefined;
   /** Resolves when nothing can be asked any more. */
   readonly closed: Promise<LinkError>;
   close(): Promise<void>;
@@ -72,6 +74,9 @@ const final: Partial<Record<Complaint, string>> = {
   version: "device and signer have no version of the link in common",
 };
 
+/** Handshakes in a row that did not come out. Damaged frames are dropped before, so it is no accident of the cable's. */
+const mostMisfits = 3;
+
 export const openLink = (options: LinkOptions): Link => {
   const { transport, carrier, identity, device, ports, onTrouble } = options;
   const { maxMessage = usualMessage, capabilities = 0 } = options;
@@ -87,6 +92,8 @@ export const openLink = (options: LinkOptions): Link => {
    */
   let width = 1;
   let lastTrouble = "";
+  let misfits = 0;
+  let longest: number | undefined;
 
   const settle = (entry: Entry): void => {
     entry.stopPatience?.();
@@ -128,6 +135,16 @@ export const openLink = (options: LinkOptions): Link => {
       state = { is: "idle" };
       go();
     });
+  };
+
+  /** Either side may be the first that can't read the other; a device with another key says no more than that. */
+  const misfit = (sentence: string): void => {
+    misfits++;
+    if (misfits < mostMisfits) trouble(sentence);
+    else
+      end(
+        new LinkError("wrong-device", "a device answers, and its key is not that of the one that was paired"),
+      );
   };
 
   const hush = (): void => {
@@ -278,12 +295,15 @@ export const openLink = (options: LinkOptions): Link => {
       case "further":
         return;
       case "failed":
-        trouble(step.reason);
+        if (step.by === "keys") misfit(step.reason);
+        else trouble(step.reason);
         return;
       case "complaint": {
         const sentence = final[step.complaint];
         if (sentence === undefined) {
-          trouble(`the device complains: ${step.complaint}`);
+          const complains = `the device complains: ${step.complaint}`;
+          if (step.complaint === "handshake") misfit(complains);
+          else trouble(complains);
           return;
         }
         end(new LinkError(step.complaint === "version" ? "version" : "unpaired", sentence));
@@ -291,6 +311,8 @@ export const openLink = (options: LinkOptions): Link => {
       }
       case "there": {
         const session = openedSession(step.channel, step.split);
+        misfits = 0;
+        longest = step.hello.maxMessage;
         state = { is: "live", session, hello: step.hello, whole: assembler(maxMessage) };
         stopTimer();
         go();
@@ -342,6 +364,7 @@ export const openLink = (options: LinkOptions): Link => {
 
   return {
     ask,
+    longest: () => longest,
     closed: closed.promise,
     close: async () => {
       if (state.is === "live") {

@@ -3,7 +3,8 @@ import type { failureWhys } from "./piece.ts";
 
 /**
  * Of a transport: closed, gone, stuck. Of a device: unpaired, version, pairing; these are said in the clear, so who sits
- * in the cable can say them, and nothing but a refusal to go on follows from them. Of a request: silent (no sign of life
+ * in the cable can say them, and nothing but a refusal to go on follows from them. Of whoever answers: wrong-device (the
+ * handshake does not come out). Of a request: silent (no sign of life
  * in time), given-up (ended every session), long (for the device), cancelled, busy, broken. Of a pairing: different (the codes, as
  * somebody said), interrupted.
  */
@@ -12,6 +13,7 @@ export type LinkWhy =
   | "unpaired"
   | "version"
   | "pairing"
+  | "wrong-device"
   | "silent"
   | "given-up"
   | "different"

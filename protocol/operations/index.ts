@@ -12,6 +12,7 @@ import { chainOperations } from "./chain.ts";
 import { channelOperations } from "./channel.ts";
 import { closingOperations } from "./closing.ts";
 import { commitmentOperations } from "./commitment.ts";
+import { deviceOperations } from "./device.ts";
 import { nodeOperations } from "./node.ts";
 import type { Role } from "./operation.ts";
 import { paymentOperations } from "./payment.ts";
@@ -28,6 +29,7 @@ export const operations = {
   ...chainOperations,
   ...adminOperations,
   ...publishOperations,
+  ...deviceOperations,
   ...spliceOperations,
   ...spendOperations,
 };

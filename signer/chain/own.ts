@@ -23,10 +23,14 @@ export interface OwnSource {
   readonly patienceMs?: number;
 }
 
-export interface OwnChainParts extends OwnSource {
-  readonly sessions: readonly Session[];
-  /** Of the policy. */
+export interface ChainNode {
+  readonly session: Session;
+  /** Of its policy. */
   readonly maxFeerate: Feerate;
+}
+
+export interface OwnChainParts extends OwnSource {
+  readonly nodes: readonly ChainNode[];
 }
 
 export interface OwnChain {
@@ -65,17 +69,18 @@ const shown = ({ txid }: HeldTx, result: Published): Reply<"broadcast">["results
 });
 
 export const openOwnChain = (parts: OwnChainParts): OwnChain => {
-  const { source, observer, log, sessions, maxFeerate } = parts;
+  const { source, observer, log } = parts;
   const { retryMs, patienceMs } = parts;
   const pace = {
     ...(retryMs === undefined ? {} : { retryMs }),
     ...(patienceMs === undefined ? {} : { patienceMs }),
   };
 
-  const joined = (session: Session) => {
+  const joined = ({ session, maxFeerate }: ChainNode) => {
     const ask = asking(session);
+    const node = toHex(session.node);
     const publisher = openPublisher({
-      ...{ ask, ends: session.ends, log, maxFeerate, ...pace },
+      ...{ node, ask, ends: session.ends, log, maxFeerate, ...pace },
       publish: (transactions) => source.publish(transactions),
       feerate: (blocks) => observer.feerate(blocks),
     });
@@ -85,8 +90,9 @@ export const openOwnChain = (parts: OwnChainParts): OwnChain => {
       ...(patienceMs === undefined ? {} : { patienceMs }),
       told: (event) => {
         if (event.is === "followed")
-          log.write({ event: "chain-followed", source: source.name, height: event.height });
-        else if (event.is === "takenBack") log.write({ event: "block-taken-back", height: event.height });
+          log.write({ event: "chain-followed", node, source: source.name, height: event.height });
+        else if (event.is === "takenBack")
+          log.write({ event: "block-taken-back", node, height: event.height });
       },
       isFresh: () => session.channels() === 0,
       connected: ({ height, block }) => {
@@ -99,13 +105,14 @@ export const openOwnChain = (parts: OwnChainParts): OwnChain => {
     publisher.wake();
     return { feeder, publisher };
   };
-  const nodes = new Map(sessions.map((session) => [toHex(session.node), joined(session)]));
+  type Joined = ReturnType<typeof joined>;
+  const nodes = new Map(parts.nodes.map((one) => [toHex(one.session.node), joined(one)]));
   const all = [...nodes.values()];
 
-  const trouble = (): string | undefined =>
-    observer.trouble() ??
-    all.map(({ feeder }) => feeder.trouble()).find((one) => one !== undefined) ??
-    all.map(({ publisher }) => publisher.trouble()).find((one) => one !== undefined);
+  /** One node may be out of reach (its device is away) while the source serves the others. */
+  const troubleOf = ({ feeder, publisher }: Joined): string | undefined =>
+    observer.trouble() ?? feeder.trouble() ?? publisher.trouble();
+  const trouble = (): string | undefined => all.map(troubleOf).find((one) => one !== undefined);
 
   let logged: string | undefined;
   const timer = setInterval(() => {
@@ -160,19 +167,19 @@ export const openOwnChain = (parts: OwnChainParts): OwnChain => {
       return { is: "reply", reply };
     }
     if (name === "chainSource")
-      return { is: "reply", reply: described(outcome.reply as Reply<"chainSource">, publisher) };
-    const now = name === "status" ? trouble() : undefined;
+      return { is: "reply", reply: described(outcome.reply as Reply<"chainSource">, node) };
+    const now = name === "status" ? troubleOf(node) : undefined;
     return now === undefined
       ? outcome
       : { is: "reply", reply: alarmed(outcome.reply as Reply<"status">, now) };
   };
 
-  const described = (reply: Reply<"chainSource">, publisher: Publisher): Reply<"chainSource"> => ({
+  const described = (reply: Reply<"chainSource">, node: Joined): Reply<"chainSource"> => ({
     ...reply,
     name: clip(source.name, 128),
-    trouble: clip(trouble() ?? "", 256),
+    trouble: clip(troubleOf(node) ?? "", 256),
     height: observer.tip()?.height ?? unknown,
-    unconfirmed: publisher.unconfirmed(),
+    unconfirmed: node.publisher.unconfirmed(),
   });
 
   const alarmed = (reply: Reply<"status">, now: string): Reply<"status"> => {

@@ -16,6 +16,8 @@ import { type HeldTx, openHeld, packagesOf } from "./held.ts";
 import { openSending, type Sent } from "./sending.ts";
 
 export interface PublisherParts {
+  /** For the log. */
+  readonly node: string;
   readonly ask: Ask;
   readonly ends: () => Ends;
   readonly publish: (transactions: readonly Uint8Array[]) => Promise<Published>;
@@ -58,9 +60,9 @@ const urgentOf = (channel: ChannelId): string => `${channel} urgent`;
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : "it failed");
 
 export const openPublisher = (parts: PublisherParts): Publisher => {
-  const { ask, ends, log, maxFeerate, publish, retryMs = 30_000, patienceMs = 60_000 } = parts;
+  const { node, ask, ends, log, maxFeerate, publish, retryMs = 30_000, patienceMs = 60_000 } = parts;
   const patient = patience(patienceMs);
-  const sending = openSending({ publish, log, patience: patient });
+  const sending = openSending({ node, publish, log, patience: patient });
   const held = openHeld();
   /** By channel and urgency. */
   const built = new Map<string, Built>();
@@ -104,11 +106,11 @@ export const openPublisher = (parts: PublisherParts): Publisher => {
     else built.delete(name);
     const { channel } = wanted.ended;
     if (sending.isNews(name, why ?? "") && why !== undefined)
-      log.write({ event: "claims-refused", channel, reason: why });
+      log.write({ event: "claims-refused", node, channel, reason: why });
     const about = left.join("\n");
     if (name === urgentOf(channel) && about !== leftOf.get(name)) {
       leftOf.set(name, about);
-      for (const reason of left) log.write({ event: "claim-left", channel, reason });
+      for (const reason of left) log.write({ event: "claim-left", node, channel, reason });
     }
     // One may take several outputs.
     return [...new Map([...now.claims.values()].map((one) => [one.txid, one])).values()];
@@ -152,7 +154,7 @@ export const openPublisher = (parts: PublisherParts): Publisher => {
         trouble = messageOf(error);
       }
       if (trouble === undefined || closed) continue;
-      log.write({ event: "publish-failed", reason: trouble });
+      log.write({ event: "publish-failed", node, reason: trouble });
       timer ??= setTimeout(() => {
         timer = undefined;
         wake();

@@ -15,6 +15,8 @@ export interface Sent {
 }
 
 export interface SendingParts {
+  /** For the log. */
+  readonly node: string;
   readonly publish: (transactions: readonly Uint8Array[]) => Promise<Published>;
   readonly log: Log;
   readonly patience: Patience;
@@ -37,7 +39,7 @@ export interface Sending {
 /** One transaction that the source chokes on must not cost the others; a source that is gone is not asked for all. */
 const maxFailures = 3;
 
-export const openSending = ({ publish, log, patience }: SendingParts): Sending => {
+export const openSending = ({ node, publish, log, patience }: SendingParts): Sending => {
   let said = new Map<string, string>();
   let saidBefore = new Map<string, string>();
   let out = new Set<string>();
@@ -56,12 +58,12 @@ export const openSending = ({ publish, log, patience }: SendingParts): Sending =
     failures = 0;
     if (result.is === "refused") {
       const { reason } = result;
-      if (isNews(txid, reason)) log.write({ event: "publish-refused", channel, txid, what, reason });
+      if (isNews(txid, reason)) log.write({ event: "publish-refused", node, channel, txid, what, reason });
       return result;
     }
     out.add(txid);
     const known = result.is === "known";
-    if (isNews(txid, "")) log.write({ event: "published", channel, txid, what, known });
+    if (isNews(txid, "")) log.write({ event: "published", node, channel, txid, what, known });
     return result;
   };
 

@@ -1,4 +1,6 @@
+import { LinkError, type LinkWhy } from "../../protocol/link.ts";
 import type { Refusal } from "../../protocol/outcome.ts";
+import type { LinkUnavailable } from "../../protocol/wire/links/trouble.ts";
 import { KeysAway } from "../core/ports.ts";
 
 /** Why a device can't be asked at this moment. */
@@ -26,6 +28,16 @@ const hints: Readonly<Record<Absence, string>> = {
   broken: "It has a fault: unplug it, and plug it in again. Its screen may say more.",
   closed: "The signer is stopping.",
 };
+
+/** What a link that ended says of its other end: something may be there, and not be the one. */
+const absences: Partial<Record<LinkWhy, Absence>> = {
+  unpaired: "wrong-device",
+  "wrong-device": "wrong-device",
+  version: "other-version",
+};
+
+export const absenceOf = (error: LinkError | LinkUnavailable): Absence =>
+  (error instanceof LinkError ? absences[error.why] : undefined) ?? "unplugged";
 
 export const keysAway = (name: string, why: Absence, what: string): KeysAway => {
   const refusal: Refusal = {

@@ -3,18 +3,26 @@
  * pulled at any time: who waits goes on waiting for a while, and is then told that the device is away.
  */
 
-import { fromHex } from "../../protocol/bytes.ts";
+import { fromHex, toHex } from "../../protocol/bytes.ts";
 import { unknown } from "../../protocol/codec.ts";
 import type { CoreAnswer, CoreRequest } from "../../protocol/device/core.ts";
+import type { ConsentBy, Verdict } from "../../protocol/device/limits.ts";
 import { type Link, LinkError } from "../../protocol/link.ts";
-import { type AnyRequest, type Name, packRequest, unpackReply } from "../../protocol/operations/index.ts";
+import {
+  type AnyRequest,
+  type Name,
+  packRequest,
+  type Request,
+  unpackReply,
+} from "../../protocol/operations/index.ts";
 import type { Outcome } from "../../protocol/outcome.ts";
 import { type ChannelId, msat, type NodeId, paymentHash } from "../../protocol/units.ts";
 import { LinkUnavailable } from "../../protocol/wire/links/trouble.ts";
 import { Fault } from "../core/fault.ts";
 import { channelIn } from "../core/places.ts";
 import { type Durable, type Job, type Keyring, KeysAway, type Second, type Signed } from "../core/ports.ts";
-import { type Absence, keysAway } from "./away.ts";
+import { type DeviceAdmin, deviceAdmin } from "./admin.ts";
+import { type Absence, absenceOf, keysAway } from "./away.ts";
 import { publicFacts, type Told } from "./facts.ts";
 import { doubtOf, questionOf, type Uncovered, uncoveredIn, vouching } from "./questions.ts";
 import type { Shelf } from "./shelf.ts";
@@ -46,11 +54,14 @@ export interface DeviceKeyringOptions extends Kept {
   readonly times?: Partial<DeviceTimes>;
 }
 
+export type Verdicts = (approval: Uint8Array, verdict: Verdict, by: string) => Promise<void>;
+
 export interface DeviceKeyring extends Keyring {
   readonly second: Second;
   state(): Absence | "open";
-  /** A person answered on the device; whoever asked for it hears of it. */
-  onVerdict(listener: (approval: Uint8Array, verdict: "approve" | "deny") => Promise<void>): void;
+  readonly admin: DeviceAdmin;
+  /** A question was answered for the device; `by` says how, for the log. */
+  onVerdict(listener: Verdicts): void;
   close(): Promise<void>;
 }
 
@@ -75,9 +86,9 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
   let closed = false;
   let waiting = Promise.withResolvers<void>();
   let turn: Promise<unknown> = Promise.resolve();
-  let verdicts: (approval: Uint8Array, verdict: "approve" | "deny") => Promise<void> = async () => {};
+  let verdicts: Verdicts = async () => {};
   /** Questions that wait for the person, by id. */
-  const questions = new Map<string, Promise<void>>();
+  const questions = new Map<string, { readonly done: Promise<void>; readonly wake: () => void }>();
 
   const enter = (next: Absence | "open", what = ""): void => {
     if (state === next && because === what) return;
@@ -174,6 +185,8 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
         case "identity":
         case "bytes":
         case "point":
+        case "limits":
+        case "questions":
           throw unexpected();
       }
     }
@@ -242,19 +255,24 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
     if (id !== undefined) await consult(id);
   };
 
+  /** Both records are told of it: the device's, and this signer's. */
+  const decided = async (approval: Uint8Array, verdict: Verdict, how: ConsentBy): Promise<void> => {
+    const by = how === "person" ? `device ${name}` : `device ${name}, ${how}`;
+    const told: AnyRequest = {
+      name: "decideApproval",
+      body: { node, id: approval, verdict, by } as Request<"decideApproval">,
+    };
+    const outcome = await inTurn(() => judgeNow(told));
+    if (outcome.is === "reply") await verdicts(approval, verdict, by);
+    // What is in no record of a device was about a channel.
+    questions.get(outcome.is === "reply" ? toHex(approval) : vouching)?.wake();
+  };
+
   const consult = async (id: string): Promise<void> => {
     const approval = fromHex(id);
     for (;;) {
       const answer = await request(() => ({ is: "consult", approval }), personPatienceMs);
-      if (answer.is === "verdict") {
-        const decided: AnyRequest = {
-          name: "decideApproval",
-          body: { node, id: approval, verdict: answer.verdict, by: `device ${name}` } as never,
-        };
-        const outcome = await inTurn(() => judgeNow(decided));
-        if (outcome.is === "reply") await verdicts(approval, answer.verdict);
-        return;
-      }
+      if (answer.is === "verdict") return decided(approval, answer.verdict, answer.by);
       // Decided meanwhile, or its time is over.
       if (answer.is === "refused" && answer.why === "unknown") return;
       if (answer.is !== "refused") throw unexpected();
@@ -267,7 +285,8 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
   /** One after the other; a question that is on the screen is not asked twice. */
   const consulted = (id: string): Promise<void> => {
     const known = questions.get(id);
-    if (known !== undefined) return known;
+    if (known !== undefined) return known.done;
+    const woken = Promise.withResolvers<void>();
     const mine = consulting
       .then(() => {
         const uncovered = uncoveredIn(id);
@@ -278,9 +297,10 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
         if (!closed && !(error instanceof KeysAway)) report(error);
       })
       .finally(() => questions.delete(id));
-    questions.set(id, mine);
+    const done = Promise.race([mine, woken.promise]);
+    questions.set(id, { done, wake: woken.resolve });
     consulting = mine;
-    return mine;
+    return done;
   };
 
   const run = async (): Promise<void> => {
@@ -301,7 +321,7 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
           enter(error.why, error.message);
           await pause(error.waitMs);
         } else if (error instanceof LinkError || error instanceof LinkUnavailable)
-          enter("unplugged", error.message);
+          enter(absenceOf(error), error.message);
         else if (error instanceof DeviceBroken) enter("broken", error.message);
         else report(error);
       } finally {
@@ -337,6 +357,7 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
       },
     },
     state: () => state,
+    admin: deviceAdmin({ name, shelf, request, inTurn, decided, state: () => ({ is: state, because }) }),
     onVerdict: (listener) => {
       verdicts = listener;
     },

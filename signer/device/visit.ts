@@ -112,17 +112,29 @@ const unlock = async (link: Link, passphrase: boolean): Promise<void> => {
   }
 };
 
-/** As many as fit into a message, and one at least. */
-const batches = (pages: readonly Uint8Array[]): readonly (readonly Uint8Array[])[] => {
+const lengthOf = (pages: readonly Uint8Array[]): number =>
+  1 + encodeCoreRequest({ is: "load", pages }).length;
+/** What stands before all pages of a message, and before each. */
+const head = lengthOf([]);
+const each = lengthOf([new Uint8Array(0)]) - head;
+
+/** As many as fit into a message of this length. */
+const batches = (pages: readonly Uint8Array[], longest: number): readonly (readonly Uint8Array[])[] => {
   const all: Uint8Array[][] = [];
   let room = 0;
   for (const page of pages) {
-    if (page.length > room || all.length === 0) {
+    const size = each + page.length;
+    if (size > room) {
       all.push([]);
-      room = pagesAtOnce;
+      room = longest - head;
     }
+    if (size > room)
+      throw new NotOpen(
+        "records",
+        `a record of ${page.length} bytes is longer than this device takes: ${longest} bytes in a message`,
+      );
     all.at(-1)?.push(page);
-    room -= page.length;
+    room -= size;
   }
   return all;
 };
@@ -147,6 +159,7 @@ const refusedBy = (answer: CoreAnswer): Error => {
     case "behind":
     case "room":
     case "unknown":
+    case "unsigned":
       return new NotOpen("records", answer.why);
   }
 };
@@ -201,7 +214,8 @@ export const visit = async (link: Link, { kept, shelf, witness }: Visit): Promis
       `this signer's store was put back: the device has seen commit ${opened.witness}, and it ends at ${own}`,
     );
   if (!opened.isOpen) {
-    for (const pages of batches(shelf.pages())) {
+    const longest = Math.min(pagesAtOnce, link.longest() ?? pagesAtOnce);
+    for (const pages of batches(shelf.pages(), longest)) {
       const loaded = await askCore(link, { is: "load", pages });
       if (loaded.is !== "done") throw refusedBy(loaded);
     }

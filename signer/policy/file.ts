@@ -1,10 +1,10 @@
-/** A policy as a file: the `[policy]` table of the configuration, or a file with nothing but that table. */
+/** A policy as a file: the `[policy]` tables of the configuration, or a file with nothing but that table. */
 
 import { z } from "zod";
 import { toHex } from "../../protocol/bytes.ts";
 import type { Network } from "../../protocol/operations/fields.ts";
 import type { Msat } from "../../protocol/units.ts";
-import { type Config, parseConfig, policyOf } from "../config.ts";
+import { type Config, type ConfigNode, parseConfig, policyOf } from "../config.ts";
 import { type Figure, figures, sections } from "../core/policy/figures.ts";
 import { type PresetName, presetFor, presetNames } from "../core/policy/presets.ts";
 import { type Policy, policyTable, readPolicy } from "../core/policy.ts";
@@ -18,6 +18,15 @@ export interface PolicyFile {
   readonly policy: Policy;
 }
 
+/** Of a node that has a table of its own. */
+export interface NodePolicy extends PolicyFile {
+  readonly node: string;
+}
+
+export interface PolicyFiles extends PolicyFile {
+  readonly nodes?: readonly NodePolicy[];
+}
+
 const ownFile = z.strictObject({
   policy: z.record(z.string(), z.unknown(), "missing: the limits stand in a table [policy]"),
 });
@@ -27,17 +36,30 @@ const isPreset = (name: unknown): name is PresetName => presetNames.some((known)
 const presetIn = (table: Config["policy"], network: Network): PresetName =>
   isPreset(table?.["preset"]) ? table["preset"] : presetFor(network);
 
-/** The policy in force under this configuration. */
-export const policyFileOf = (config: Config, path: string): PolicyFile => {
+/** The policy in force for a node of this configuration. */
+export const policyFileOf = (config: Config, of: ConfigNode, path: string): PolicyFile => {
   const { network } = config;
-  return { network, preset: presetIn(config.policy, network), policy: policyOf(config, path) };
+  return {
+    network,
+    preset: presetIn(of.policy ?? config.policy, network),
+    policy: policyOf(config, of, path),
+  };
+};
+
+const policiesOf = (config: Config, path: string): PolicyFiles => {
+  const { network, policy: table } = config;
+  const policy = telling(policyTable, `${path}, [policy]`, () => readPolicy(network, table));
+  const nodes = config.node
+    .filter((of) => of.policy !== undefined)
+    .map((of) => ({ node: of.id, ...policyFileOf(config, of, path) }));
+  return { network, preset: presetIn(table, network), policy, ...(nodes.length === 0 ? {} : { nodes }) };
 };
 
 /** A configuration says its network itself; `asked` is the network of any other file. */
-export const parsePolicyFile = (text: string, path: string, asked?: Network): PolicyFile => {
+export const parsePolicyFile = (text: string, path: string, asked?: Network): PolicyFiles => {
   const file = parseToml(z.record(z.string(), z.unknown()), text, path);
   if ("schema" in file) {
-    const found = policyFileOf(parseConfig(text, path), path);
+    const found = policiesOf(parseConfig(text, path), path);
     if (asked !== undefined && asked !== found.network)
       throw new SetupError("usage", `${path} is for ${found.network}, not for ${asked}`);
     return found;

@@ -4,14 +4,18 @@ import { dirname } from "node:path";
 import { fromHex } from "../../protocol/bytes.ts";
 import { mostOffered } from "../../protocol/device/core.ts";
 import { openLink } from "../../protocol/link.ts";
+import { Malformed } from "../../protocol/malformed.ts";
 import { point } from "../../protocol/units.ts";
 import { parseLinkAddress } from "../../protocol/wire/links/address.ts";
 import { openLinkAddress } from "../../protocol/wire/links/open.ts";
+import { LinkUnavailable } from "../../protocol/wire/links/trouble.ts";
 import { systemClock } from "../clock.ts";
-import type { Config } from "../config.ts";
+import type { Config, ConfigNode } from "../config.ts";
+import { Fault } from "../core/fault.ts";
 import type { Policy } from "../core/policy.ts";
-import { holdDevice } from "../device/hold.ts";
-import { type DeviceKeyring, openDeviceKeyring } from "../device/keyring.ts";
+import { keysAway } from "../device/away.ts";
+import { type Hold, holdDevice } from "../device/hold.ts";
+import { type DeviceKeyring, type DeviceTimes, openDeviceKeyring } from "../device/keyring.ts";
 import { linkIdentity, type PairedDevice, readPaired } from "../device/pairing.ts";
 import { linkPorts } from "../device/ports.ts";
 import { openShelf } from "../device/shelf.ts";
@@ -25,13 +29,18 @@ export const withinDevice = (policy: Policy): Policy => ({
   maxOfferedHtlcs: Math.min(policy.maxOfferedHtlcs, mostOffered),
 });
 
+export type DeviceNode = ConfigNode & { readonly device: string };
+export const isOnDevice = (node: ConfigNode): node is DeviceNode => node.device !== undefined;
+
 export interface OwnDeviceParts {
   readonly config: Config;
+  readonly about: DeviceNode;
   /** The configuration. */
   readonly file: string;
   readonly store: OpenStore;
   readonly log: Log;
   readonly report: (error: unknown) => void;
+  readonly times?: Partial<DeviceTimes>;
 }
 
 const pairedIn = (dir: string, name: string, file: string): PairedDevice => {
@@ -44,55 +53,80 @@ const pairedIn = (dir: string, name: string, file: string): PairedDevice => {
   );
 };
 
-/** A command that a person runs on the device takes seconds, as a rule. */
-const holdMs = 10_000;
+/** A device that breaks its word is out of order by itself: a fault would stop the nodes of other keys with it. */
+const forItself = (
+  { about: { device: name }, log }: OwnDeviceParts,
+  keyring: DeviceKeyring,
+): DeviceKeyring => {
+  const caught = async <T>(action: () => Promise<T>): Promise<T> => {
+    try {
+      return await action();
+    } catch (error) {
+      if (!(error instanceof Malformed) && !(error instanceof Fault && error.code === "keyring")) throw error;
+      log.write({ event: "device-away", device: name, is: "broken", reason: error.message });
+      throw keysAway(name, "broken", error.message);
+    }
+  };
+  const { second } = keyring;
+  return {
+    ...keyring,
+    second: {
+      judge: (asked) => caught(() => second.judge(asked)),
+      judgeAll: (asked) => caught(() => second.judgeAll(asked)),
+    },
+    basepoints: (channel) => caught(() => keyring.basepoints(channel)),
+    points: (channel, numbers) => caught(() => keyring.points(channel, numbers)),
+    closingScript: (channel) => caught(() => keyring.closingScript(channel)),
+    walletKey: (place) => caught(() => keyring.walletKey(place)),
+    identity: () => caught(() => keyring.identity()),
+    payerKey: (tweak) => caught(() => keyring.payerKey(tweak)),
+    ecdh: (point) => caught(() => keyring.ecdh(point)),
+    random: (count) => caught(() => keyring.random(count)),
+  };
+};
 
-export const openOwnDevice = async ({
-  config,
-  file,
-  store,
-  log,
-  report,
-}: OwnDeviceParts): Promise<DeviceKeyring> => {
-  if (config.device === undefined) throw new Error("no device is configured");
-  const { name, passphrase } = config.device;
+export const openOwnDevice = async (parts: OwnDeviceParts): Promise<DeviceKeyring> => {
+  const { config, about, file, store, log, report, times } = parts;
+  const { device: name, id, index, passphrase = false } = about;
   const dir = dirname(file);
   const { key } = pairedIn(dir, name, file);
   const identity = linkIdentity(dir);
-  const hold = await holdDevice(identity, key, holdMs);
-  if (hold === undefined)
-    throw new SetupError(
-      "unavailable",
-      `another process of this signer speaks with the device ${name}`,
-      "Wait until that command has ended.",
-    );
+  const shelf = await openShelf(store, key);
+  let hold: Hold | undefined;
+  const held = async (): Promise<void> => {
+    hold ??= await holdDevice(identity, key);
+    if (hold === undefined)
+      throw new LinkUnavailable(
+        "busy",
+        `Another process of this signer speaks with the device ${name}.`,
+        "Wait until that command has ended.",
+      );
+  };
   const keyring = openDeviceKeyring({
-    name,
-    node: point(fromHex(config.node.id)),
+    ...{ name, index, passphrase, shelf, report },
+    ...(times === undefined ? {} : { times }),
+    node: point(fromHex(id)),
     network: config.network,
     tier: config.tier,
-    index: config.node.index,
-    passphrase,
     connect: async () => {
+      await held();
       // It may have been paired anew at another place meanwhile.
       const { address } = pairedIn(dir, name, file);
       const { transport, carrier } = await openLinkAddress(parseLinkAddress(address));
       return openLink({ transport, carrier, identity, device: key, ports: linkPorts });
     },
-    shelf: await openShelf(store, key),
     now: () => Math.floor(systemClock.now() / 1000),
     witness: () => store.head().version,
     onState: (state, reason) =>
       state === "open"
         ? log.write({ event: "device-open", device: name })
         : log.write({ event: "device-away", device: name, is: state, reason }),
-    report,
   });
   return {
-    ...keyring,
+    ...forItself(parts, keyring),
     close: async () => {
       await keyring.close();
-      await hold.release();
+      await hold?.release();
       identity.secret.wipe();
     },
   };

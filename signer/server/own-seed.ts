@@ -1,4 +1,4 @@
-/** Keys from the sealed seed of a signer's directory. */
+/** Keys from the sealed seed of a signer's directory, which is opened once for all of its nodes. */
 
 import { toHex } from "../../protocol/bytes.ts";
 import type { Curve } from "../../protocol/curve/curve.ts";
@@ -19,6 +19,7 @@ export interface SealedParts {
   readonly pool: Pick<CurvePool, "sign">;
 }
 
+/** By the node's id; of the nodes whose keys are on no device. */
 export const openSealed = async ({
   config,
   file,
@@ -26,26 +27,38 @@ export const openSealed = async ({
   passphrase,
   curve,
   pool,
-}: SealedParts): Promise<SoftwareKeyring> => {
+}: SealedParts): Promise<ReadonlyMap<string, SoftwareKeyring>> => {
+  const keyrings = new Map<string, SoftwareKeyring>();
+  const nodes = config.node.filter(({ device }) => device === undefined);
+  if (nodes.length === 0) return keyrings;
   if (passphrase === undefined) throw new SetupError("passphrase", "the seed's passphrase is missing");
   const { entropy, style } = await readSeed(path, passphrase);
   const seed = seedOf(entropy);
   entropy.wipe();
-  const keyring = softwareKeyring({
-    seed,
-    style,
-    network: config.network,
-    nodeIndex: config.node.index,
-    curve,
-    signBatch: (jobs) => pool.sign(jobs),
-  });
-  seed.wipe();
-  const node = toHex(keyring.node);
-  if (node === config.node.id) return keyring;
-  keyring.close();
-  throw new SetupError(
-    "invalid",
-    `the seed leads to node ${node}, and ${file} names ${config.node.id}`,
-    "Seed and configuration belong to different signers: put the right pair together.",
-  );
+  try {
+    for (const { id, index } of nodes) {
+      const keyring = softwareKeyring({
+        seed,
+        style,
+        network: config.network,
+        nodeIndex: index,
+        curve,
+        signBatch: (jobs) => pool.sign(jobs),
+      });
+      const node = toHex(keyring.node);
+      keyrings.set(node, keyring);
+      if (node !== id)
+        throw new SetupError(
+          "invalid",
+          `the seed leads to node ${node} at index ${index}, and ${file} names ${id}`,
+          "Seed and configuration belong to different signers: put the right pair together.",
+        );
+    }
+    return keyrings;
+  } catch (error) {
+    for (const keyring of keyrings.values()) keyring.close();
+    throw error;
+  } finally {
+    seed.wipe();
+  }
 };

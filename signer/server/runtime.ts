@@ -2,23 +2,38 @@
 
 import { toHex } from "../../protocol/bytes.ts";
 import { unknown } from "../../protocol/codec.ts";
-import { type AnyRequest, contentHash, type Name, operations } from "../../protocol/operations/index.ts";
+import {
+  type AnyRequest,
+  contentHash,
+  type Name,
+  operations,
+  type Reply,
+} from "../../protocol/operations/index.ts";
 import type { Outcome, Fault as Told } from "../../protocol/outcome.ts";
 import { record } from "../audit.ts";
-import { type OwnSource, openOwnChain } from "../chain/own.ts";
+import { type ChainNode, type OwnSource, openOwnChain } from "../chain/own.ts";
 import type { Clock } from "../clock.ts";
 import type { Keyring, Verify } from "../core/ports.ts";
 import { refuse } from "../core/rule.ts";
 import { textOf } from "../core/rules/table.ts";
 import { openSession, type Session } from "../core/session.ts";
 import type { Settings } from "../core/step.ts";
+import type { DeviceAdmin } from "../device/admin.ts";
 import { journal } from "../journal.ts";
 import type { OpenStore } from "../store/store.ts";
 
-export interface RuntimeParts {
+export interface RuntimeNode {
+  readonly keyring: Keyring;
   readonly settings: Settings;
+  /** Where the keys are on a device: what a person asks about it, beside the road. */
+  readonly device?: DeviceAdmin;
+}
+
+export interface RuntimeParts {
+  readonly nodes: readonly RuntimeNode[];
+  /** For the audit log: what runs. */
+  readonly software: string;
   readonly store: OpenStore;
-  readonly keyrings: readonly Keyring[];
   readonly clock: Clock;
   readonly verify: Verify;
   readonly report: (error: unknown) => void;
@@ -37,10 +52,13 @@ export interface Runtime {
 }
 
 export const openRuntime = async (parts: RuntimeParts): Promise<Runtime> => {
-  const { settings, store, keyrings, clock, verify, report, flushEvery = 1_000 } = parts;
+  const { nodes, software, store, clock, verify, report, flushEvery = 1_000 } = parts;
   const log = journal(clock);
   const sessions = new Map<string, Session>();
-  for (const keyring of keyrings) {
+  const followed: ChainNode[] = [];
+  const devices = new Map<string, DeviceAdmin>();
+  for (const { keyring, settings, device } of nodes) {
+    if (device !== undefined) devices.set(toHex(keyring.node), device);
     const session = await openSession({
       settings,
       store,
@@ -51,6 +69,7 @@ export const openRuntime = async (parts: RuntimeParts): Promise<Runtime> => {
       report,
     });
     sessions.set(toHex(session.node), session);
+    followed.push({ session, maxFeerate: settings.policy.maxSweepFeerate });
   }
   const all = [...sessions.values()];
   let broken: Told | undefined;
@@ -67,16 +86,22 @@ export const openRuntime = async (parts: RuntimeParts): Promise<Runtime> => {
     }
   };
 
-  await write([record({ kind: "start", time: clock.now(), detail: settings.software })]);
+  await write([record({ kind: "start", time: clock.now(), detail: software })]);
   const timer = setInterval(() => {
     const now = clock.now();
     if (log.refusals.due(now) && fault() === undefined) void write(log.refusals.drain(now));
   }, flushEvery);
   timer.unref();
-  const own =
-    parts.own === undefined
-      ? undefined
-      : openOwnChain({ ...parts.own, sessions: all, maxFeerate: settings.policy.maxSweepFeerate });
+  const own = parts.own === undefined ? undefined : openOwnChain({ ...parts.own, nodes: followed });
+
+  const besides = async (reply: Promise<Reply<Name>>): Promise<Outcome<Name>> => {
+    try {
+      return { is: "reply", reply: await reply };
+    } catch (error) {
+      report(error);
+      return { is: "fault", fault: { code: "keyring", sentence: "the device can't be asked: see the log" } };
+    }
+  };
 
   return {
     respond: async (request, host) => {
@@ -95,6 +120,9 @@ export const openRuntime = async (parts: RuntimeParts): Promise<Runtime> => {
         return { is: "refusal", refusal: refuse(textOf("node-known"), { node: body.node }) };
       }
       const outcome = await (own?.respond(session, request, host) ?? session.respond(request, host));
+      // Audited by then, as what it is; the device has the last word on it.
+      const beside = outcome.is === "reply" ? devices.get(toHex(session.node))?.reply(request) : undefined;
+      if (beside !== undefined) return besides(beside);
       // One broken session stops all of them, and what broke may be none of theirs.
       if (request.name !== "status" || outcome.is !== "reply") return outcome;
       return { is: "reply", reply: { ...outcome.reply, fault: fault()?.sentence ?? "" } } as Outcome<Name>;
@@ -106,7 +134,7 @@ export const openRuntime = async (parts: RuntimeParts): Promise<Runtime> => {
       clearInterval(timer);
       const now = clock.now();
       if (fault() === undefined) {
-        const stop = record({ kind: "stop", time: now, detail: settings.software });
+        const stop = record({ kind: "stop", time: now, detail: software });
         await write([...log.refusals.drain(now, "last"), stop]);
       }
       await store.close();

@@ -10,33 +10,38 @@ import { callerKey } from "../../protocol/wire/caller.ts";
 import { type Served, serve } from "../../protocol/wire/server.ts";
 import type { OwnSource } from "../chain/own.ts";
 import { systemClock } from "../clock.ts";
-import { type Config, chainSettingsOf, parseAddress, pathsOf, policyOf } from "../config.ts";
+import { type Config, type ConfigNode, chainSettingsOf, parseAddress, pathsOf, policyOf } from "../config.ts";
+import type { DeviceKeyring, DeviceTimes } from "../device/keyring.ts";
 import { faultText } from "../hardening.ts";
 import type { Log } from "../log.ts";
 import { codeOf } from "../private-file.ts";
 import { SetupError } from "../setup-error.ts";
 import { curvePool } from "../threads/pool.ts";
 import { workersFor } from "../threads/workers.ts";
-import { openOwnDevice, withinDevice } from "./own-device.ts";
+import { isOnDevice, openOwnDevice, withinDevice } from "./own-device.ts";
 import { openSealed } from "./own-seed.ts";
 import { openOwnSource } from "./own-source.ts";
 import { openOwnStore } from "./own-store.ts";
-import { openRuntime, type Runtime } from "./runtime.ts";
+import { openRuntime, type Runtime, type RuntimeNode } from "./runtime.ts";
 import { checkSocket, credentialsIn } from "./way-in.ts";
 
 export interface StartOptions {
   readonly config: Config;
   /** Of the configuration: its paths are relative to it. */
   readonly file: string;
-  /** Of the sealed seed; keys on a device have none here. */
+  /** Of the sealed seed, where a node has its keys there. */
   readonly passphrase: Secret | undefined;
   readonly version: string;
   readonly log: Log;
+  /** How long requests wait for a device that is away, and for its person. */
+  readonly deviceTimes?: Partial<DeviceTimes>;
 }
 
 export interface Running {
-  readonly node: string;
+  /** Ids, in the order of the configuration. */
+  readonly nodes: readonly string[];
   readonly address: Address;
+  /** Of all nodes. */
   readonly channels: number;
   readonly constantTime: boolean;
   stop(reason: string): Promise<void>;
@@ -93,29 +98,25 @@ export const startSigner = async ({
   passphrase,
   version,
   log,
+  deviceTimes,
 }: StartOptions): Promise<Running> => {
   const paths = pathsOf(config, file);
+  const software = `countersign ${version}`;
   const listen = parseAddress(config.listen);
   if (listen === undefined) throw new SetupError("invalid", `${file}: listen is no address`);
   checkSocket(paths.admin, file);
-  const policy = policyOf(config, file);
   const chain = chainSettingsOf(config, file);
+  const policies = new Map(config.node.map((one) => [one.id, policyOf(config, one, file)]));
   const curve = await openCurve(config.curve);
   const credentials = credentialsIn(paths.certificates, "server");
 
   const report = (error: unknown): void =>
     log.write({ event: "fault", code: (error as Error)?.name ?? "fault", where: faultText(error) });
   const pool = curvePool({ curve, threads: workersFor(config.threads), report });
-  const sealed =
-    config.device === undefined
-      ? await openSealed({ config, file, seed: paths.seed, passphrase, curve, pool })
-      : undefined;
+  const sealed = await openSealed({ config, file, seed: paths.seed, passphrase, curve, pool });
   const store = await openOwnStore({ paths, file, log });
-  const device =
-    config.device === undefined ? undefined : await openOwnDevice({ config, file, store, log, report });
-  const keyring = sealed ?? device;
-  if (keyring === undefined) throw new Error("a configuration with neither a seed nor a device");
-  const node = config.node.id;
+  const devices = new Map<string, DeviceKeyring>();
+  const times = deviceTimes === undefined ? {} : { times: deviceTimes };
   let own: OwnSource | undefined;
   let served: Served | undefined;
   let administered: Served | undefined;
@@ -126,33 +127,49 @@ export const startSigner = async ({
       await Promise.all([own?.observer.close(), own?.source.close()]);
       await store.close();
     } else await runtime.close();
-    sealed?.close();
-    await device?.close();
+    for (const keyring of sealed.values()) keyring.close();
+    await Promise.all([...devices.values()].map((device) => device.close()));
     await pool.close();
   };
-  try {
-    own = await openOwnSource(config, file, log);
-    runtime = await openRuntime({
+  const nodeOf = (about: ConfigNode): RuntimeNode => {
+    const [keyring, policy] = [sealed.get(about.id) ?? devices.get(about.id), policies.get(about.id)];
+    if (keyring === undefined || policy === undefined) throw new Error("a node without keys or limits");
+    const device = devices.get(about.id);
+    return {
+      keyring,
+      ...(device === undefined ? {} : { device: device.admin }),
       settings: {
         network: config.network,
         tier: config.tier,
-        ...(device === undefined ? { policy } : { policy: withinDevice(policy), second: true }),
+        ...(about.device === undefined ? { policy } : { policy: withinDevice(policy), second: true }),
         curve,
-        software: `countersign ${version}`,
+        software,
         ...(chain === undefined ? {} : { chain }),
       },
+    };
+  };
+  try {
+    for (const about of config.node)
+      if (isOnDevice(about))
+        devices.set(
+          about.id,
+          await openOwnDevice({ ...{ config, about, file, store, log, report }, ...times }),
+        );
+    own = await openOwnSource(config, file, log);
+    runtime = await openRuntime({
+      nodes: config.node.map(nodeOf),
+      software,
       store,
-      keyrings: [keyring],
       clock: systemClock,
       verify: pool.verify,
       report,
       ...(own === undefined ? {} : { own }),
     });
     const { respond: decide } = runtime;
-    device?.onVerdict(async (id, verdict) => {
-      const body = { node: device.node, id, verdict, by: `device ${config.device?.name}` };
-      await decide({ name: "decideApproval", body }, "device");
-    });
+    for (const device of devices.values())
+      device.onVerdict(async (id, verdict, by) => {
+        await decide({ name: "decideApproval", body: { node: device.node, id, verdict, by } }, "device");
+      });
     const respond = logged(runtime, log);
     const answering = { credentials, respond, onFault: report };
     administered = await taken(
@@ -170,7 +187,7 @@ export const startSigner = async ({
     throw error;
   }
   return {
-    node,
+    nodes: config.node.map(({ id }) => id),
     address: served.address,
     channels: runtime.channels(),
     constantTime: curve.constantTime,

@@ -20,7 +20,15 @@ import {
   refusals,
 } from "../../protocol/device/requests.ts";
 import { packReply, packRequest } from "../../protocol/operations/index.ts";
-import { channelId, commitmentNumber, point, revocationSecret, script } from "../../protocol/units.ts";
+import {
+  channelId,
+  commitmentNumber,
+  feerate,
+  msat,
+  point,
+  revocationSecret,
+  script,
+} from "../../protocol/units.ts";
 import { filled } from "./link.kit.ts";
 
 /** Every kind once at least: the compiler misses one that is not here. */
@@ -72,6 +80,14 @@ const deviceAnswers: Each<DeviceAnswer> = {
 
 const revoke = packRequest("revokeHolderCommitment", { node: some, channel, number: number(7n) });
 
+const limits = {
+  ...{ each: msat(1_000_000n), allowance: msat(50_000_000n), forwarding: true },
+  ...{ maxFeerate: feerate(25_000), maxClosingFeerate: feerate(25_000) },
+  ...{ maxOnchainFeerate: feerate(50_000), maxSweepFeerate: feerate(100_000) },
+  ...{ destinations: [toPubkeyHash], payees: [other], approvers: [some.slice(1), other.slice(1)], needed: 2 },
+};
+const signature = { key: some.slice(1), signature: filled(0xcc, 64) };
+
 const coreRequests: Each<CoreRequest> = {
   open: [
     { network: "bitcoin", tier: "full", index: 0 },
@@ -90,6 +106,13 @@ const coreRequests: Each<CoreRequest> = {
   payerKey: [{ tweak: filled(0x99, 32) }, { tweak: new Uint8Array(0) }],
   random: [{ count: 32 }],
   vouch: [{}],
+  limits: [{}],
+  setLimits: [
+    { step: 41n, limits, signatures: [] },
+    { step: 41n, limits, signatures: [signature] },
+  ],
+  questions: [{}],
+  answer: [{ approval: filled(0x88, 32), verdict: "approve", signatures: [signature] }],
 };
 
 const pages: readonly PageChange[] = [
@@ -122,7 +145,7 @@ const coreAnswers: Each<CoreAnswer> = {
         rule: "device-consent",
         kind: "consent",
         final: false,
-        sentence: "Yes is said by a person at the device, and by nobody else.",
+        sentence: "Yes is said at the device: by its person, its allowance, or its approvers.",
         facts: [{ name: "approval", value: toHex(filled(0x88, 32)) }],
         hint: "",
       },
@@ -130,7 +153,11 @@ const coreAnswers: Each<CoreAnswer> = {
   ],
   malformed: [{ step: 41n, pages: [], malformed: { path: "number", reason: "not below 2^48" } }],
   pages: [after],
-  verdict: [{ verdict: "approve" }, { verdict: "deny" }],
+  verdict: [
+    { verdict: "approve", by: "person" },
+    { verdict: "approve", by: "allowance" },
+    { verdict: "deny", by: "approvers" },
+  ],
   basepoints: [
     { basepoints: { funding: some, revocation: other, payment: some, delayed: other, htlc: some } },
   ],
@@ -148,6 +175,18 @@ const coreAnswers: Each<CoreAnswer> = {
   point: [{ point: other }],
   refused: coreRefusals.map((why) => ({ why })),
   fault: [{ fault: { code: "store", sentence: "the store can't be written" } }],
+  limits: [{ mark: filled(0xdd, 16), limits, left: msat(20_000_000n) }],
+  questions: [
+    {
+      questions: [
+        {
+          ...{ id: filled(0x88, 32), subject: "payment", amount: msat(21_000n), asked: 1_790_000_000n },
+          shown: [{ name: "description", value: "tea" }],
+        },
+      ],
+      more: 0,
+    },
+  ],
 };
 
 interface Message {

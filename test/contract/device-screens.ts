@@ -121,10 +121,7 @@ export const screenVectors = () => ({
     .flat()
     .map((screen) => ({ screen, ...drawnOf(screen) })),
   questions: Object.entries(questions).map(([about, question]) => {
-    const { title, facts } = shownOf(
-      { ...question, id: filled(0, 32), standing: "pending", asked: 0n, until: 0n, by: "" },
-      { network: "bitcoin", isOut: false },
-    );
+    const { title, facts } = shownOf({ ...question, id: filled(0, 32), asked: 0n }, "bitcoin");
     return { about, network: "bitcoin", question, title, facts, pages: consentOf(title, facts) };
   }),
 });

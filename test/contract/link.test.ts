@@ -2,7 +2,7 @@
 
 import { afterEach, describe, expect, test } from "vitest";
 import { equal, toHex } from "../../protocol/bytes.ts";
-import { maxFrame } from "../../protocol/frame.ts";
+import { type Frame, maxFrame } from "../../protocol/frame.ts";
 import { encodeInit, initFrame } from "../../protocol/link/hello.ts";
 import {
   type Link,
@@ -122,7 +122,9 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
   test("the longest message passes whole, one byte more is told to the caller alone", async () => {
     const { link, run, troubles } = await open();
     const longest = filled(9, usualMessage);
+    expect(link.longest()).toBeUndefined();
     expect(equal(await run(link.ask(longest)), longest)).toBe(true);
+    expect(link.longest()).toBe(usualMessage);
     expect(await run(caught(link.ask(filled(9, usualMessage + 1))))).toMatchObject({ why: "long" });
     expect(await run(link.ask(utf8("next")))).toEqual(utf8("next"));
     expect(troubles).toEqual([]);
@@ -258,7 +260,7 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
     expect(await run(link.closed)).toMatchObject({ why: "unpaired" });
   });
 
-  virtually("another device than the one that was paired answers nothing", async () => {
+  test("another device than the one that was paired is asked nothing, and soon known for what it is", async () => {
     let asked = 0;
     const { link, run, troubles } = await open({
       identity: keysOf(9),
@@ -267,10 +269,39 @@ describe.each(Object.entries(worlds))("%s", (_, { isVirtual, start }) => {
         return request;
       },
     });
-    expect(await run(caught(link.ask(utf8("one"))))).toMatchObject({ why: "silent" });
-    expect(troubles.length).toBeGreaterThan(1);
+    expect(await run(caught(link.ask(utf8("one"))))).toMatchObject({ why: "wrong-device" });
+    expect(await run(link.closed)).toMatchObject({ why: "wrong-device" });
+    expect(troubles).toEqual(["the device complains: handshake", "the device complains: handshake"]);
     expect(asked).toBe(0);
   });
+
+  virtually(
+    "handshakes that were tampered with are begun again, and two in a row prove nothing",
+    async () => {
+      const { world, pair } = await opened();
+      const { carrier, clock } = world;
+      let spoilt = 2;
+      let lost = 0;
+      const changed = (frame: Frame): Frame | undefined => {
+        if (frame.type === "data" && lost-- > 0) return undefined;
+        if (frame.type !== "handshake" || spoilt-- <= 0) return frame;
+        return { ...frame, payload: frame.payload.map((byte) => byte ^ 1) };
+      };
+      const deframer = carrier.deframer();
+      const send = async (bytes: Uint8Array): Promise<void> => {
+        for (const received of deframer.push(bytes)) {
+          const frame = received.is === "frame" ? changed(received.frame) : undefined;
+          if (frame !== undefined) for (const piece of carrier.encode(frame)) await pair.host.send(piece);
+        }
+      };
+      const { link, troubles } = linked(world, { ...pair, host: { ...pair.host, send } });
+      expect(await clock.run(link.ask(utf8("one")))).toEqual(utf8("one"));
+      [spoilt, lost] = [2, 1];
+      expect(await clock.run(link.ask(utf8("two")))).toEqual(utf8("two"));
+      const misfits = ["the device complains: handshake", "the device complains: handshake"];
+      expect(troubles).toEqual([...misfits, "the device fell silent", ...misfits]);
+    },
+  );
 
   virtually(
     "a device that says nothing: each request ends in its time, and the link goes on trying",

@@ -67,6 +67,9 @@ export const duties: Readonly<Record<Name, Duty>> = {
   justice: deciding,
   broadcast: moving,
   chainSource: telling,
+  deviceStanding: telling,
+  deviceLimits: moving,
+  deviceAnswer: moving,
   spend: bound,
   walletAddress: bound,
 };

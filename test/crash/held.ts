@@ -21,6 +21,7 @@ import {
   htlcOf,
   keysendOf,
   type Opened,
+  plainTerms,
   preimageOf,
   type Requests,
   start,
@@ -28,6 +29,10 @@ import {
 } from "../scripted/channel.ts";
 import type { Balances } from "../scripted/content.ts";
 import { type Answer, type Move, move, type World } from "./life.ts";
+
+/** With no more HTLCs than a device has room for. */
+export const termsOf = (changes: Partial<Terms>): Terms =>
+  plainTerms({ ...changes, holder: { ...plainTerms().holder, maxAcceptedHtlcs: 50 } });
 
 export interface Held {
   readonly label: string;
@@ -157,17 +162,21 @@ export const same = (a: Htlc, b: Htlc): boolean => equal(a.hash, b.hash) && a.of
 export const added = ({ wanted, balances }: Held): readonly Htlc[] =>
   wanted.htlcs.filter((htlc) => !balances.htlcs.some((one) => same(one, htlc)));
 
-/** What a host asks for before its first commitment with new payments. */
-export const proposals = (world: World, held: Held): readonly Move[] =>
-  held.stage !== "busy" || held.step !== 0
-    ? []
-    : added(held)
-        .filter(({ offeredBy }) => offeredBy === "holder")
-        .map((htlc) =>
-          move("proposePayment", keysendOf(world.node, htlc), ({ standing }) =>
-            standing === "approved" ? undefined : `a payment within the limits is ${standing}`,
-          ),
-        );
+/** What a host asks for before its first commitment with new payments, and then all that brings the channel on. */
+export const proposed = (world: World, held: Held): readonly Move[] => {
+  const moves = heldMoves(world, held);
+  if (held.stage !== "busy" || held.step !== 0) return moves;
+  const asks = added(held)
+    .filter(({ offeredBy }) => offeredBy === "holder")
+    .map((htlc) =>
+      move("proposePayment", keysendOf(world.node, htlc), ({ standing }) =>
+        standing === "approved" ? undefined : `a payment within the limits is ${standing}`,
+      ),
+    );
+  // At a device a person is asked for each of them, and a payment leaves when they said yes.
+  const waits = world.person === "device" && asks.length > 0;
+  return [...asks, ...(waits ? moves.map((one) => ({ ...one, waits })) : moves)];
+};
 
 /** Above what the chain of these tests reaches, and within what any HTLC may last. */
 export const incomingExpiry = 1_500;

@@ -12,6 +12,7 @@ import { type AnyRequest, type Name, operations, packRequest } from "../../proto
 import type { Outcome } from "../../protocol/outcome.ts";
 import type { Role } from "../../protocol/wire/caller.ts";
 import type { Connection } from "../../protocol/wire/connection.ts";
+import { questionIn } from "../../signer/core/second.ts";
 import type { Checker } from "./checker.ts";
 import { anyLife, type Life, type Move, type World } from "./life.ts";
 import { type Chain, chain, deepIn, hears, isFollowed } from "./lives/chain.ts";
@@ -57,14 +58,23 @@ const sameRequest = (a: AnyRequest, b: AnyRequest): boolean =>
   a.name === b.name && equal(packRequest(a.name, a.body as never), packRequest(b.name, b.body as never));
 
 /**
- * In the middle of a reorganisation, or while a breach waits, nothing new is begun; an honest host asks again later, and
- * a thief is not stopped by the hour either.
+ * In the middle of a reorganisation, while a breach waits, or while the device is away nothing new is begun; an honest
+ * host asks again later, and a thief is not stopped by the hour either.
  */
 const isForLater = (outcome: Outcome<Name>): boolean =>
   outcome.is === "refusal" &&
   !outcome.refusal.final &&
-  ["chain-not-stale", "chain-validated", "chain-deadline-alarm"].includes(outcome.refusal.rule);
+  ["chain-not-stale", "chain-validated", "chain-deadline-alarm", "device-reachable"].includes(
+    outcome.refusal.rule,
+  );
 const patience = 3_000;
+
+/** The device was cut off while its person had the question: whoever asks again puts it before them again. */
+const isUnanswered = (outcome: Outcome<Name>): boolean => {
+  if (outcome.is === "refusal") return questionIn(outcome.refusal) !== undefined;
+  return outcome.is === "reply" && "standing" in outcome.reply && outcome.reply.standing === "pending";
+};
+const askedAgain = 100;
 
 export const openHost = ({ database, world, places, checker, connect }: HostOptions): Host => {
   const db = new DatabaseSync(database);
@@ -151,7 +161,10 @@ export const openHost = ({ database, world, places, checker, connect }: HostOpti
       });
       const outcomes = await Promise.all(judged.map(({ answer }) => answer));
       const isLater = outcomes.some((one, i) => moves[i]?.expects !== "either" && isForLater(one));
-      if (isLater && tried < patience) {
+      const isOpen =
+        world.person === "device" &&
+        outcomes.some((one, i) => moves[i]?.expects === "reply" && isUnanswered(one));
+      if ((isLater && tried < patience) || (isOpen && tried < askedAgain)) {
         await pause(5);
         if (!open) throw new Unanswered("the host crashed");
         continue;
@@ -193,7 +206,7 @@ export const openHost = ({ database, world, places, checker, connect }: HostOpti
   /** What was sent and not answered is sent again as it was; only then may it be something else. */
   const remembered = (place: number, life: Life<unknown>): unknown => {
     const row = load.get(place);
-    const state = row === undefined ? life.begin(`place ${place}`) : read(String(row["state"]));
+    const state = row === undefined ? life.begin(`place ${place}`, world.person) : read(String(row["state"]));
     const now = row === undefined ? state : (life.comeBack?.(state) ?? state);
     save.run(place, write(now));
     return now;

@@ -12,6 +12,8 @@ export interface World {
   readonly peer: Peer;
   /** A host knows what its wallet's scripts are. */
   readonly keyring: SoftwareKeyring;
+  /** Where a person says yes: through an administrator's tool, or at the device that has the keys. */
+  readonly person: "admin" | "device";
 }
 
 export interface Move {
@@ -29,7 +31,7 @@ export interface Move {
 export type Answer = Reply<Name> | undefined;
 
 export interface Life<S> {
-  begin(label: string): S;
+  begin(label: string, person: World["person"]): S;
   /** Sent one behind the other without waiting; the same from the same state. */
   moves(world: World, state: S): Promise<readonly Move[]> | readonly Move[];
   /** What the host remembers after all of them; a refusal has no reply. */

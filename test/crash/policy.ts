@@ -13,3 +13,7 @@ export const crashPolicy: Policy = {
   unattendedPayment: msat(unattended),
   unattendedFunding: sat(unattendedOnchain),
 };
+
+/** So that a device's person, who sees amounts and little else, can tell what to say no to: millisatoshi. */
+export const unwelcome = 13_000n;
+export const isUnwelcome = (amount: bigint): boolean => amount % 100_000n === unwelcome;

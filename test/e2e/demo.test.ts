@@ -5,12 +5,9 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
+import { environment as env } from "../environment.ts";
 
 const main = join(import.meta.dirname, "../../cli/main.ts");
-/** What vitest sets for its workers is refused by a process that is to hold keys. */
-const env = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(NODE_|VITEST|VITE)/.test(name)),
-);
 
 interface Line {
   readonly event?: string;

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectTo, type Refused, readBundle, signerClient } from "../../host/index.ts";
 import { decodeTx, txidOf } from "../../protocol/bitcoin/tx.ts";
 import { fromHex, reversed, toHex } from "../../protocol/bytes.ts";
+import { environment as env } from "../environment.ts";
 import { add, htlcOf, open, plainTerms, preimageOf, start, update } from "../scripted/channel.ts";
 import { peer } from "../scripted/peer.ts";
 import { curve } from "../scripted/road.ts";
@@ -19,10 +20,6 @@ const main = join(import.meta.dirname, "../../cli/main.ts");
 const home = mkdtempSync(join(tmpdir(), "countersign-exit-"));
 const dir = join(home, "signer");
 const pass = join(home, "passphrase");
-/** What vitest sets for its workers is refused by a process that is to hold keys. */
-const env = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(NODE_|VITEST|VITE)/.test(name)),
-);
 
 const countersign = (...args: string[]) =>
   spawnSync(process.execPath, [main, ...args], { env, encoding: "utf8", timeout: 60_000, input: "" });

@@ -23,14 +23,10 @@ import { fromHex, toHex } from "../../protocol/bytes.ts";
 import { loadNative } from "../../protocol/curve/index.ts";
 import { Secret } from "../../protocol/secret.ts";
 import { script } from "../../protocol/units.ts";
+import { environment as env } from "../environment.ts";
 
 const root = join(import.meta.dirname, "../..");
 const main = join(root, "cli/main.ts");
-
-/** What vitest sets for its workers is refused by a process that is to hold keys. */
-const env = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(NODE_|VITEST|VITE)/.test(name)),
-);
 
 export interface SignerProcess {
   readonly home: string;
@@ -113,7 +109,10 @@ export const signerProcess = async ({
       asked.stdout.on("data", (data) => said.push(String(data)));
       const [status] = await once(asked, "close");
       if (status !== 0) throw new Error(`countersign status ended with ${status}`);
-      return JSON.parse(said.join("")) as SignerStatus;
+      const { nodes } = JSON.parse(said.join("")) as { readonly nodes: readonly SignerStatus[] };
+      const [only] = nodes;
+      if (only === undefined) throw new Error("a signer without nodes");
+      return only;
     },
     remove: async () => {
       await kill();

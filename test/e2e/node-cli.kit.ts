@@ -14,13 +14,9 @@ import { serveEsplora } from "../../chain/embedded/faces/esplora.ts";
 import { withNode } from "../../cli/node/client.ts";
 import type { Answer, Asked, ControlName } from "../../cli/node/control.ts";
 import { script } from "../../protocol/units.ts";
+import { environment as env } from "../environment.ts";
 
 const main = join(import.meta.dirname, "../../cli/main.ts");
-
-/** What vitest sets for its workers is refused by a process that is to hold keys. */
-const env = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(NODE_|VITEST|VITE)/.test(name)),
-);
 
 export interface Ran {
   readonly status: number | null;

@@ -10,12 +10,9 @@ import { createInterface } from "node:readline";
 import type { EmbeddedChain } from "../../chain/embedded/chain.ts";
 import { serveEsplora } from "../../chain/embedded/faces/esplora.ts";
 import { withAdmin } from "../../cli/admin.ts";
+import { environment as env } from "../environment.ts";
 
 const main = join(import.meta.dirname, "../../cli/main.ts");
-/** What vitest sets for its workers is refused by a process that is to hold keys. */
-const env = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(NODE_|VITEST|VITE)/.test(name)),
-);
 
 /** Not `spawnSync`: the chain is served by this process. */
 const countersign = async (...args: string[]) => {
@@ -79,7 +76,7 @@ export const ownSigner = async (chain: EmbeddedChain): Promise<OwnSigner> => {
   };
   const isAtTip = async (): Promise<boolean> => {
     let seen: unknown;
-    await withAdmin(dir, async ({ ask }) => {
+    await withAdmin({ dir }, async ({ ask }) => {
       seen = (await ask("status", {})).chain.height;
     });
     return seen === chain.tip().height;

@@ -18,6 +18,7 @@ import { connectTo, readBundle, signerClient } from "../../host/index.ts";
 import { encodeWitnessTx } from "../../protocol/bitcoin/tx.ts";
 import { toHex } from "../../protocol/bytes.ts";
 import type { Outpoint } from "../../protocol/units.ts";
+import { environment as env } from "../environment.ts";
 import { add, htlcOf, preimageOf } from "../scripted/channel.ts";
 import { openReal, type Theirs } from "../scripted/real-channel.ts";
 import { bob, carol, evenTerms } from "../scripted/scene.ts";
@@ -26,10 +27,6 @@ const main = join(import.meta.dirname, "../../cli/main.ts");
 const home = mkdtempSync(join(tmpdir(), "countersign-own-chain-"));
 const pass = join(home, "passphrase");
 const password = "of the node's rpc";
-/** What vitest sets for its workers is refused by a process that is to hold keys. */
-const env = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(NODE_|VITEST|VITE)/.test(name)),
-);
 
 /** Not `spawnSync`: the chain is served by this process. */
 const countersign = async (...args: string[]) => {
@@ -111,7 +108,7 @@ describe.each(["bitcoind", "esplora", "electrum"] as const)("by way of %s", (kin
   /** As `status` asks, without a process for each look. */
   const isAtTip = async (): Promise<boolean> => {
     let seen: unknown;
-    await withAdmin(dir, async ({ ask }) => {
+    await withAdmin({ dir }, async ({ ask }) => {
       seen = (await ask("status", {})).chain.height;
     });
     return seen === chain.tip().height;

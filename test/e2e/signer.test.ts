@@ -10,6 +10,7 @@ import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connectTo, Refused, readBundle, type SignerClient, signerClient } from "../../host/index.ts";
 import { sat } from "../../protocol/units.ts";
+import { environment as env } from "../environment.ts";
 import { add, htlcOf, keysendOf, open, plainTerms, start, update } from "../scripted/channel.ts";
 import { verifyOf } from "../scripted/checks.ts";
 import { peer } from "../scripted/peer.ts";
@@ -20,11 +21,6 @@ const main = join(root, "cli/main.ts");
 const home = mkdtempSync(join(tmpdir(), "countersign-e2e-"));
 const dir = join(home, "signer");
 const pass = join(home, "passphrase");
-
-/** What vitest sets for its workers is refused by a process that is to hold keys. */
-const env = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(NODE_|VITEST|VITE)/.test(name)),
-);
 
 const countersign = (...args: string[]) =>
   spawnSync(process.execPath, [main, ...args], { env, encoding: "utf8", timeout: 60_000 });

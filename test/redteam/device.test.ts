@@ -335,7 +335,7 @@ describe("a channel that only the thief paid into", () => {
       expect(await sign()).toMatchObject({ is: "refusal", refusal: { rule, final: false } });
     });
     await attack("after a person said no", async () => {
-      expect(await core.ask({ is: "vouch" })).toEqual({ is: "verdict", verdict: "deny" });
+      expect(await core.ask({ is: "vouch" })).toEqual({ is: "verdict", verdict: "deny", by: "person" });
       expect(await sign()).toMatchObject({ is: "refusal", refusal: { rule } });
     });
     const asked = core.asked.length;
@@ -348,7 +348,7 @@ describe("a channel that only the thief paid into", () => {
     await core.powerCycle();
     await core.load();
     await honest(async () => {
-      expect(await core.ask({ is: "vouch" })).toEqual({ is: "verdict", verdict: "approve" });
+      expect(await core.ask({ is: "vouch" })).toEqual({ is: "verdict", verdict: "approve", by: "person" });
       expect(await sign()).toMatchObject({ is: "reply" });
     });
     // It is remembered, over a power cut too.

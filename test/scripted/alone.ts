@@ -52,8 +52,8 @@ export const alone = async (options: AloneOptions = {}): Promise<Alone> => {
   const source = through(chain.source);
   const observer = observe({ source, everyMs: 20, retry: { firstMs: 20, mostMs: 50 } });
   const own = openOwnChain({
-    ...{ source, observer, log, sessions: [session], retryMs: 30, patienceMs },
-    maxFeerate: { ...defaultPolicy("regtest"), ...rest.policy }.maxSweepFeerate,
+    ...{ source, observer, log, retryMs: 30, patienceMs },
+    nodes: [{ session, maxFeerate: { ...defaultPolicy("regtest"), ...rest.policy }.maxSweepFeerate }],
   });
   const outcome: Alone["outcome"] = async (name, body, asker = "host") =>
     (await own.respond(session, ask(name, { node: session.node, ...body } as never), asker)) as never;

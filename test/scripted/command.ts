@@ -8,13 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { expect } from "vitest";
+import { environment as env } from "../environment.ts";
 
 const main = join(import.meta.dirname, "../../cli/main.ts");
-
-/** What vitest sets for its workers is refused by a process that is to hold keys. */
-const env = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(NODE_|VITEST|VITE)/.test(name)),
-);
 
 const freePort = async (): Promise<number> => {
   const server = createServer().listen(0, "127.0.0.1");

@@ -69,6 +69,12 @@ export interface Core {
     request: AnyRequest,
     now?: number,
   ): Promise<{ readonly request: CoreRequest & { readonly is: "judge" }; readonly answer: CoreAnswer }>;
+  /** From now on the person looks, and presses nothing. */
+  holdScreen(): void;
+  /** When they look at the next question. */
+  onScreen(): Promise<void>;
+  /** They press what they would have pressed. */
+  goOn(): void;
   /** Off and on; nothing is loaded. */
   powerCycle(): Promise<void>;
   /** Opened, with these pages or all that were given out. */
@@ -108,6 +114,9 @@ export const openCore = async ({
   const serve = coreBehind({ curve, keyringOf: own, software: "countersign test device", policy });
   const sealKey = new Secret(new Uint8Array(32).fill(pagesKey));
   let served: Served | undefined;
+  let isHeld = false;
+  let goOn = (): void => {};
+  const looked = Promise.withResolvers<void>();
   const start = async (): Promise<void> => {
     served?.close();
     flash.powerOn();
@@ -115,9 +124,14 @@ export const openCore = async ({
       seed: new Secret(new Uint8Array(64).fill(7)),
       journal: openJournal(flash),
       key: sealKey,
-      consent: async (_, title, facts) => {
+      consent: async ({ signal }, title, facts) => {
         asked.push([title, ...facts.map(({ label }) => label)].join(", "));
-        return consents(title);
+        if (!isHeld) return consents(title);
+        looked.resolve();
+        return new Promise((answer, fail) => {
+          goOn = () => answer(consents(title));
+          signal.addEventListener("abort", () => fail(signal.reason));
+        });
       },
       onFault: (error) => faults.push(error),
     });
@@ -155,6 +169,14 @@ export const openCore = async ({
         request: packed,
       } as const;
       return { request, answer: await core.ask(request) };
+    },
+    holdScreen: () => {
+      isHeld = true;
+    },
+    onScreen: () => looked.promise,
+    goOn: () => {
+      isHeld = false;
+      goOn();
     },
     powerCycle: start,
     load: async (some = pages.values()) => {

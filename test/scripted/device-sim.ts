@@ -6,17 +6,15 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { PassThrough } from "node:stream";
 import { Command } from "commander";
+import { registerApprover } from "../../cli/approver/command.ts";
 import { registerDevice } from "../../cli/device/command.ts";
 import { pair } from "../../cli/device/pair.ts";
 import { failureOf } from "../../cli/failure.ts";
+import { registerStatus } from "../../cli/status.ts";
 import type { Screen } from "../../firmware-sim/screen.ts";
+import { environment as env } from "../environment.ts";
 
 const main = join(import.meta.dirname, "../../cli/main.ts");
-
-/** What vitest sets for its workers is refused by a process that is to hold keys. */
-const env = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(NODE_|VITEST|VITE)/.test(name)),
-);
 
 export interface Ended {
   readonly code: number | null;
@@ -136,11 +134,16 @@ const captured = async (action: () => Promise<unknown>, onText = (_: string): vo
   }
 };
 
-export const device = (...args: readonly string[]): Promise<Ended> => {
-  const program = new Command("countersign").exitOverride();
-  registerDevice(program);
-  return captured(() => program.parseAsync(["device", ...args], { from: "user" }));
-};
+const typed =
+  (name: string, register: (program: Command) => void) =>
+  (...args: readonly string[]): Promise<Ended> => {
+    const program = new Command("countersign").exitOverride();
+    register(program);
+    return captured(() => program.parseAsync([name, ...args], { from: "user" }));
+  };
+export const device = typed("device", registerDevice);
+export const approver = typed("approver", registerApprover);
+export const status = typed("status", registerStatus);
 
 /** Pairs as two careful people would, each looking at the other's screen; the device is opened when it is asked for. */
 export const pairWith = (sim: Simulator, dir: string): Promise<Ended> => {

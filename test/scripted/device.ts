@@ -25,6 +25,7 @@ import {
   pairLink,
   type Transport,
   Unplugged,
+  usualMessage,
 } from "../../protocol/link.ts";
 import { Secret } from "../../protocol/secret.ts";
 import type { NodeId } from "../../protocol/units.ts";
@@ -95,21 +96,27 @@ export interface Bench {
     readonly patienceMs?: number;
   }): Promise<Link>;
   unplug(): void;
+  /** Who lingered goes on. */
+  goOn(): void;
   manage(request: DeviceRequest): Promise<DeviceAnswer>;
   /** The power goes, and comes back. */
   powerCycle(): Promise<void>;
-  keyring(store: Store, options?: { witness?: () => number }): Promise<DeviceKeyring>;
+  keyring(store: Store, options?: { witness?: () => number; patienceMs?: number }): Promise<DeviceKeyring>;
   close(): Promise<void>;
 }
 
 export interface BenchOptions {
   readonly consents?: (title: string, facts: readonly Fact[]) => boolean;
+  /** Of a question: the person reads it, and presses nothing before `goOn`. */
+  readonly lingers?: (title: string) => boolean;
   readonly onShow?: (screen: Screen) => void;
   readonly time?: () => number;
   /** Before each piece, either way, that a cable takes. */
   readonly onPiece?: (unplug: () => void) => void;
   /** In the middle of a write to flash. */
   readonly onPowerCut?: () => void;
+  /** Bytes of the longest request that it takes; asked each time it is switched on. */
+  readonly maxMessage?: () => number;
   /** Of another seed than that of the rigs. */
   readonly keyringOf?: () => SoftwareKeyring;
   /** In place of one in memory. */
@@ -131,11 +138,13 @@ const rigsKeyring = (): SoftwareKeyring =>
 export const deviceBench = async ({
   consents = () => true,
   onShow = () => {},
+  lingers = () => false,
   time = () => plainTime,
   onPiece = () => {},
   onPowerCut = () => {},
   over = { carrier: carriers.bulk, cable: async () => cable(onPiece) },
   keyringOf = rigsKeyring,
+  maxMessage = () => usualMessage,
 }: BenchOptions = {}): Promise<Bench> => {
   const identity = keyPair(new Secret(randomBytes(32)));
   const secret = new Secret(randomBytes(32));
@@ -153,6 +162,14 @@ export const deviceBench = async ({
   let link: Link | undefined;
   let plugged: Cable | undefined;
 
+  let isReading = true;
+  const react = (screen: Screen): void => {
+    if (running.screen !== screen) return;
+    if (screen.is === "consent" && isReading && lingers(screen.title)) return;
+    const button = person.react(screen);
+    if (button !== undefined) running.press(button);
+  };
+
   const start = (): DeviceProcess => {
     const device: DeviceProcess = runDeviceProcess({
       flash,
@@ -162,15 +179,12 @@ export const deviceBench = async ({
       serve: coreBehind({ curve, keyringOf, software: "countersign test device" }),
       ...linkPorts,
       times,
+      maxMessage: maxMessage(),
       onFault: (error) => faults.push(error),
       onPowerCut,
       onShow: (screen) => {
         onShow(screen);
-        setImmediate(() => {
-          if (running.screen !== screen) return;
-          const button = person.react(screen);
-          if (button !== undefined) running.press(button);
-        });
+        setImmediate(() => react(screen));
       },
     });
     return device;
@@ -229,6 +243,10 @@ export const deviceBench = async ({
     device: () => running,
     connect,
     unplug: () => plugged?.unplug(),
+    goOn: () => {
+      isReading = false;
+      react(running.screen);
+    },
     manage,
     powerCycle: async () => {
       plugged?.unplug();
@@ -236,7 +254,7 @@ export const deviceBench = async ({
       flash.powerOn();
       running = start();
     },
-    keyring: async (store, { witness = () => 0 } = {}) =>
+    keyring: async (store, { witness = () => 0, patienceMs = 5_000 } = {}) =>
       openDeviceKeyring({
         name: "bench",
         node: keyringOf().node as NodeId,
@@ -250,7 +268,7 @@ export const deviceBench = async ({
         witness,
         onState: () => {},
         report: (error) => faults.push(error),
-        times: { patienceMs: 5_000, retryMs: 20 },
+        times: { patienceMs, retryMs: 20 },
       }),
     close: async () => {
       await link?.close();

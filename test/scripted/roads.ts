@@ -103,7 +103,10 @@ const overGrpc = (how: "call" | "unary") => async (): Promise<OpenRoad> => {
   const { open, remove } = disk();
   const keyring = newKeyring();
   const { node } = keyring;
-  const runtime = await openRuntime({ ...roadOver(await open(), keyring), keyrings: [keyring], clock });
+  const runtime = await openRuntime({
+    ...roadOver(await open(), keyring),
+    ...{ nodes: [{ keyring, settings }], software: settings.software, clock },
+  });
   const served = await serveTcp({ respond: (request) => runtime.respond(request, "host"), onFault: report });
   const client = issueClient(authority, { role: "host", node }, issuance);
   const connection = await connect({

@@ -6,10 +6,12 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import {
   type Config,
+  needsSeed,
   networks,
   parseAddress,
   parseConfig,
   pathsOf,
+  policyOf,
   printAddress,
   printConfig,
   readConfig,
@@ -20,7 +22,9 @@ import { SetupError } from "../../signer/setup-error.ts";
 import { checkTable } from "../../signer/toml.ts";
 
 const id = `02${"ab".repeat(32)}`;
-const least = `schema = 1\nnetwork = "regtest"\ntier = "full"\n[node]\nindex = 0\nid = "${id}"\n`;
+const least = `schema = 1\nnetwork = "regtest"\ntier = "full"\n[[node]]\nindex = 0\nid = "${id}"\n`;
+const other = `03${"cd".repeat(32)}`;
+const third = `02${"ef".repeat(32)}`;
 
 const errorOf = (action: () => unknown): SetupError => {
   try {
@@ -47,7 +51,7 @@ describe("the configuration", () => {
       threads: 0,
       log: "info",
       dumps: "refuse",
-      node: { index: 0, id },
+      node: [{ index: 0, id }],
     } satisfies Config);
   });
 
@@ -71,7 +75,16 @@ describe("the configuration", () => {
       threads: fc.nat(64),
       log: fc.constantFrom("debug" as const, "info" as const, "warn" as const, "error" as const),
       dumps: fc.constantFrom("refuse" as const, "warn" as const),
-      node: fc.record({ index: fc.nat(2 ** 30 - 1), id: fc.constant(id) }),
+      node: fc
+        .subarray(
+          [
+            { index: 2 ** 30 - 1, id },
+            { index: 0, id: other, policy: { preset: "merchant", velocity: { window: "1d" } } },
+            { index: 0, id: third, device: "desk", passphrase: true },
+          ],
+          { minLength: 1 },
+        )
+        .chain((nodes) => fc.shuffledSubarray(nodes, { minLength: nodes.length })),
     });
     fc.assert(
       fc.property(configs, fc.dictionary(fc.stringMatching(/^[a-z]{1,8}$/), word), (config, policy) => {
@@ -79,9 +92,13 @@ describe("the configuration", () => {
           const text = printConfig(full);
           expect(parseConfig(text, "c.toml")).toEqual(full);
           const lines = text.split("\n");
-          const bare = lines.slice(0, lines.indexOf("[policy]") + 1 || lines.length);
-          for (const [at, line] of bare.entries())
-            if (/^[a-z]+ = /.test(line)) expect(bare[at - 1]).toMatch(/^# [a-z0-9].*\.$/i);
+          // A policy has names that nobody here knows.
+          let table = "";
+          for (const [at, line] of lines.entries()) {
+            if (line.startsWith("[")) table = line;
+            if (/^[a-z]+ = /.test(line) && !table.includes("policy"))
+              expect(lines[at - 1]).toMatch(/^# [a-z0-9].*\.$/i);
+          }
         }
       }),
       { numRuns: 50 },
@@ -103,21 +120,21 @@ describe("the configuration", () => {
   });
 
   test("tells everything that is wrong at once, in tables too", () => {
-    const text = 'schema = 2\nnetwork = "mainnet"\nteir = "full"\n[node]\nindx = 0\nid = "ff"\n';
+    const text = 'schema = 2\nnetwork = "mainnet"\nteir = "full"\n[[node]]\nindx = 0\nid = "ff"\n';
     const { message } = errorOf(() => parseConfig(text, "c.toml"));
     for (const told of [
       "schema: ",
       "network: ",
       "tier: ",
       "teir: unknown key; did you mean `tier`?",
-      "node.index: ",
-      "node.indx: unknown key; did you mean `index`?",
-      "node.id: not a node id",
+      "node[0].index: ",
+      "node[0].indx: unknown key; did you mean `index`?",
+      "node[0].id: not a node id",
     ])
       expect(message).toContain(`\n  ${told}`);
   });
 
-  test.each(["schema = \n", `${least}schema = 1\n[node]\n`, `[__proto__]\na = 1\n${least}`])(
+  test.each(["schema = \n", `${least}index = 1\n`, `[__proto__]\na = 1\n${least}`])(
     "%j is not TOML, and said to be none",
     (text) => {
       const error = errorOf(() => parseConfig(text, "c.toml"));
@@ -125,6 +142,67 @@ describe("the configuration", () => {
       expect(error.message).toMatch(/^c\.toml is not TOML: /);
     },
   );
+
+  test("names several nodes, each with keys of its own place and, where it says so, a policy of its own", () => {
+    const text = `${least}[[node]]\nindex = 1\nid = "${other}"\n[node.policy]\nmaxChannels = 2
+[[node]]\nindex = 0\nid = "${third}"\ndevice = "desk"\n[policy]\nmaxChannels = 3\n`;
+    const config = parseConfig(text, "c.toml");
+    expect(config.node).toEqual([
+      { index: 0, id },
+      { index: 1, id: other, policy: { maxChannels: 2 } },
+      { index: 0, id: third, device: "desk" },
+    ]);
+    const policies = config.node.map((one) => policyOf(config, one, "c.toml"));
+    expect(policies.map(({ maxChannels }) => maxChannels)).toEqual([3, 2, 3]);
+    expect(needsSeed(config)).toBe(true);
+    const [, , onDevice] = config.node;
+    const alone = { ...config, node: onDevice === undefined ? [] : [onDevice] };
+    expect(needsSeed(alone)).toBe(false);
+    // What nothing is kept in is not named, unless somebody did.
+    expect(printConfig(alone)).not.toContain("seed = ");
+    expect(printConfig({ ...alone, seed: "elsewhere.age" })).toContain('seed = "elsewhere.age"');
+  });
+
+  test("a mistake in the policy of one node is told with the node", () => {
+    const config = parseConfig(`${least}[node.policy]\nmaxChanels = 2\n`, "c.toml");
+    const [node = { id: "", index: 0 }] = config.node;
+    expect(errorOf(() => policyOf(config, node, "c.toml")).message).toBe(
+      "c.toml, [node.policy] of node[0] is not valid:\n  maxChanels: unknown key; did you mean `maxChannels`?",
+    );
+  });
+
+  const nodeWith = (more: string): string => `[[node]]\nindex = 1\nid = "${other}"\n${more}`;
+  test.each([
+    [least.replace("[[node]]", "[node]"), "node: there may be several: write [[node]], with double brackets"],
+    [
+      `${least}[device]\nname = "desk"\n`,
+      'device: each node says its own: write device = "name" under [[node]]',
+    ],
+    [least.replace(/\[\[.*/s, ""), "node: missing: a table [[node]] for each node"],
+    [`node = []\n${least.replace(/\[\[.*/s, "")}`, "node: missing: a table [[node]] for each node"],
+    [`${least}${nodeWith("").replace(other, id)}`, "node[1].id: another node has this id"],
+    [
+      `${least}${nodeWith("").replace("1", "0")}`,
+      "node[1].index: another node of the sealed seed has this index",
+    ],
+    [
+      `${least}device = "a"\n${nodeWith('device = "a"\n')}`,
+      "node[1].device: another node has its keys on this device, which keeps one node",
+    ],
+    [`${least}passphrase = true\n`, "node[0].passphrase: is asked for by a device, and this node has none"],
+  ])("%j is refused in words", (text, told) => {
+    expect(errorOf(() => parseConfig(text, "c.toml")).message).toBe(`c.toml is not valid:\n  ${told}`);
+  });
+
+  test("two devices may both keep their first node, beside the seed's, and 32 nodes are the most", () => {
+    const node = (n: number) =>
+      `[[node]]\nindex = ${n < 3 ? 0 : n}\nid = "02${String(n).padStart(64, "0")}"\n`;
+    const onDevices = (n: number) => (n === 1 || n === 2 ? `${node(n)}device = "d${n}"\n` : node(n));
+    const many = (count: number) =>
+      least.replace(/\[\[.*/s, Array.from({ length: count }, (_, n) => onDevices(n)).join(""));
+    expect(parseConfig(many(32), "c.toml").node).toHaveLength(32);
+    expect(errorOf(() => parseConfig(many(33), "c.toml")).message).toContain("node: 32 nodes at most");
+  });
 
   test("its paths are relative to the file", () => {
     const config = parseConfig(`seed = "/mnt/key/seed.age"\nstore = "../s.sqlite"\n${least}`, "c.toml");

@@ -146,6 +146,7 @@ describe("what a device says", () => {
   test.each([
     ["gone", "unavailable", /Plug it in/],
     ["unpaired", "refused", /device pair --dir \/srv\/signer --address unix:\/run\/d\.sock/],
+    ["wrong-device", "refused", /unix:\/run\/d\.sock is another device than wallet/],
     ["pairing", "refused", /hold both/],
     ["silent", "unavailable", /does not answer: nothing came/],
     ["different", "refused", /sits between/],

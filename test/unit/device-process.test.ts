@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { pairingOpen } from "../../firmware-sim/device.ts";
 import { type FlashSim, memoryMedium, openFlash } from "../../firmware-sim/flash.ts";
 import { linkKeyOf, mostCables, runDeviceProcess } from "../../firmware-sim/process.ts";
 import { openChance } from "../../firmware-sim/process-chance.ts";
@@ -10,6 +11,7 @@ import { carriers, freshKeyPair, pairLink, type Transport } from "../../protocol
 import { Secret } from "../../protocol/secret.ts";
 import { connectSocket, listenSocket, type SocketListener } from "../../protocol/wire/links/socket.ts";
 import { linkPorts } from "../../signer/device/ports.ts";
+import { virtualClock } from "../contract/link.kit.ts";
 import { freshFlash } from "./firmware.kit.ts";
 
 let dir: string;
@@ -88,6 +90,41 @@ test("without power it says nothing more: no screen, no answer, no word about it
   expect(screens).toHaveLength(shown);
   expect(await (await cable()).closed).toMatchObject({ why: "gone" });
   expect(events).toEqual(["power-cut"]);
+});
+
+test("its screen says that pairing is open as long as it is, and no longer", async () => {
+  const clock = virtualClock();
+  const titles: string[] = [];
+  const device = runDeviceProcess({
+    ...linkPorts,
+    after: clock.after,
+    tick: () => clock.now,
+    flash: freshFlash(1, 4),
+    secret: secret(),
+    int: openChance("process").int,
+    serve: async () => {
+      throw new Error("nothing is unlocked here");
+    },
+    onShow: (screen) => void titles.push("title" in screen ? screen.title : screen.is),
+    onFault: (error) => {
+      throw error;
+    },
+    onPowerCut: () => {},
+  });
+  open.push(device);
+  const before = titles.splice(0).at(-1) ?? "";
+  device.press("hold");
+  await clock.pass(pairingOpen / 2);
+  // Opened anew: the minute begins again.
+  device.press("hold");
+  await clock.pass(pairingOpen - 1);
+  expect(titles).toEqual(["Pairing is open", "Pairing is open"]);
+  await clock.pass(1);
+  expect(titles.slice(2)).toEqual([before]);
+  device.press("hold");
+  await device.close();
+  await clock.pass(2 * pairingOpen);
+  expect(titles.slice(3)).toEqual(["Pairing is open"]);
 });
 
 test("it takes so many cables and no more", async () => {

@@ -4,6 +4,7 @@ import { createDecipheriv, createHash, createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { concat, fromHex, toHex } from "../../protocol/bytes.ts";
+import { openCurve } from "../../protocol/curve/index.ts";
 import {
   coreAnswerShapes,
   coreRequestShapes,
@@ -230,4 +231,62 @@ describe("the screens", () => {
       }
     }
   });
+});
+
+interface Signable {
+  readonly statement: {
+    readonly is: "answer" | "limits";
+    readonly mark: string;
+    readonly node: string;
+    readonly verdict?: string;
+    readonly question?: {
+      readonly id: string;
+      readonly subject: string;
+      readonly amount: string;
+      readonly shown: readonly { readonly name: string; readonly value: string }[];
+      readonly asked: string;
+    };
+  };
+  readonly tag: string;
+  readonly bytes: string;
+  readonly digest: string;
+  readonly signatures: readonly { readonly key: string; readonly signature: string }[];
+}
+
+test("what approvers sign is made of its fields, and signed as BIP 340 says", async () => {
+  const curve = await openCurve("noble");
+  const { statements } = JSON.parse(textOf("approvals")) as { readonly statements: readonly Signable[] };
+  const u16 = (n: number): Uint8Array => Uint8Array.of(n >> 8, n & 0xff);
+  const u64 = (text: string): Uint8Array => fromHex(BigInt(text).toString(16).padStart(16, "0"));
+  const words = (text: string): Uint8Array => concat(u16(ascii(text).length), ascii(text));
+  const subjects = ["payment", "outputs", "opening", "cover", "channel"];
+  for (const { statement, tag, bytes, digest, signatures } of statements) {
+    const { mark, node, question, verdict } = statement;
+    if (question !== undefined) {
+      const { id, subject, amount, shown, asked } = question;
+      const byHand = concat(
+        ...[fromHex(mark), fromHex(node), fromHex(id), Uint8Array.of(subjects.indexOf(subject) + 1)],
+        ...[
+          u64(amount),
+          u16(shown.length),
+          ...shown.map(({ name, value }) => concat(words(name), words(value))),
+        ],
+        ...[u64(asked), Uint8Array.of(verdict === "approve" ? 1 : 2)],
+      );
+      expect(bytes).toBe(toHex(byHand));
+    }
+    expect(tag).toBe(`countersign/device/${statement.is}`);
+    const prefix = sha(ascii(tag));
+    expect(digest).toBe(toHex(sha(prefix, prefix, fromHex(bytes))));
+    expect(signatures).toHaveLength(2);
+    for (const { key, signature } of signatures)
+      expect(
+        curve.verifySchnorr({
+          digest: fromHex(digest),
+          signature: fromHex(signature),
+          key: fromHex(key),
+        }),
+      ).toBe(true);
+  }
+  expect(new Set(statements.map(({ digest }) => digest)).size).toBe(statements.length);
 });

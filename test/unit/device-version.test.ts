@@ -46,6 +46,7 @@ const answering = (answer: Uint8Array): { readonly link: Link; readonly asked: U
         asked.push(request);
         return concat(Uint8Array.of(forDevice), answer);
       },
+      longest: () => undefined,
       closed: new Promise(() => {}),
       close: async () => {},
     },

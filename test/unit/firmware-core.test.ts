@@ -1,14 +1,17 @@
 /** The core behind the device's keys: what is asked of a person, what is remembered of time, and where there is an end. */
 
 import { describe, expect, test } from "vitest";
+import { openJournal } from "../../firmware-sim/journal.ts";
 import { devicePolicy, mostAccepted, mostHtlcs } from "../../firmware-sim/limits.ts";
+import { chargeAllowance, limitsIn, setLimits } from "../../firmware-sim/own-limits.ts";
 import { shownOf } from "../../firmware-sim/questions.ts";
 import { encodeCoreAnswer, mostOffered } from "../../protocol/device/core.ts";
-import type { ListedApproval } from "../../protocol/operations/admin.ts";
+import type { DeviceQuestion } from "../../protocol/device/limits.ts";
 import { msat } from "../../protocol/units.ts";
 import { ask, htlcOf, keysendOf } from "../scripted/channel.ts";
 import { type Core, openCore, rigOver } from "../scripted/device-rig.ts";
 import { plainTime } from "../scripted/road.ts";
+import { freshFlash } from "./firmware.kit.ts";
 
 const never = (): Promise<never> => Promise.reject(new Error("no restart here"));
 const begun = async (core: Core): Promise<boolean> => {
@@ -62,12 +65,12 @@ describe("a step that is taken again", () => {
 });
 
 describe("a question on the screen", () => {
-  const question = (shown: ListedApproval["shown"]): ListedApproval => ({
-    ...{ id: new Uint8Array(32), subject: "payment", standing: "pending", amount: msat(1_000n) },
-    ...{ shown, asked: 0n, until: 0n, by: "" },
+  const question = (shown: DeviceQuestion["shown"]): DeviceQuestion => ({
+    ...{ id: new Uint8Array(32), subject: "payment", amount: msat(1_000n) },
+    ...{ shown, asked: 0n },
   });
   const valuesOf = (name: string, value: string) =>
-    shownOf(question([{ name, value }]), { network: "regtest", isOut: false })
+    shownOf(question([{ name, value }]), "regtest")
       .facts.slice(1)
       .map((fact) => fact.value);
 
@@ -92,6 +95,23 @@ describe("a question on the screen", () => {
     for (const name of ["description", "anything else"])
       expect(valuesOf(name, memo)).toEqual([{ is: "text", text: memo }]);
   });
+});
+
+test("an allowance is for amounts: not for where money goes, nor for what is in the chain", () => {
+  const flash = freshFlash(3);
+  const journal = openJournal(flash);
+  const policy = devicePolicy("regtest");
+  const { limits } = limitsIn(journal, policy);
+  const all = { ...limits, each: msat(1_000n), allowance: msat(100_000n) };
+  setLimits(journal, { mark: new Uint8Array(16).fill(1), limits: all });
+  const question = (subject: DeviceQuestion["subject"], n: number): DeviceQuestion => ({
+    ...{ id: new Uint8Array(32).fill(n), subject, amount: msat(1_000n), shown: [], asked: 1n },
+  });
+  const subjects = ["payment", "outputs", "opening", "cover", "channel"] as const;
+  expect(subjects.filter((one, n) => chargeAllowance(journal, policy, question(one, n)))).toEqual([
+    ...["payment", "opening", "cover"],
+  ]);
+  expect(limitsIn(openJournal(flash), policy).left).toBe(97_000n);
 });
 
 describe("the device's limits", () => {

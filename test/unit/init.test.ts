@@ -123,7 +123,7 @@ describe("countersign init --yes", () => {
     });
     const node = toHex(keyring.node);
     const config = readConfig(join(dir, "countersign.toml"));
-    expect(config.node).toEqual({ index: 0, id: node });
+    expect(config.node).toEqual([{ index: 0, id: node }]);
     expect(config.network).toBe("regtest");
     expect(config.tier).toBe("commitments");
     expect(config.policy).toEqual({ preset: "regtest" });
@@ -173,7 +173,7 @@ describe("countersign init --yes", () => {
 
   test("makes other keys each time", () => {
     const [one, other] = ["first", "shown"].map(
-      (name) => readConfig(join(home, name, "countersign.toml")).node.id,
+      (name) => readConfig(join(home, name, "countersign.toml")).node[0]?.id,
     );
     expect(one).not.toBe(other);
   });
@@ -226,7 +226,7 @@ describe("countersign init --yes", () => {
     const at = `ids of ${name.split(" ")[0]}`;
     const before = BigInt(Math.floor(Date.now() / 1000));
     initAt(at, [...args], input);
-    const { node } = readConfig(join(home, at, "countersign.toml"));
+    const [node = { id: "" }] = readConfig(join(home, at, "countersign.toml")).node;
     const store = await openStore({ path: join(home, at, "store.sqlite") });
     const record = (await store.load(point(fromHex(node.id)))).get(`${node.id}/node`);
     await store.close();

@@ -294,6 +294,7 @@ test("a close that a reorganisation takes back at the wrong moment makes no exit
   const lines: string[] = [];
   let published = 0;
   const publisher = openPublisher({
+    node: "",
     ask: asking(session),
     // As it was a moment ago: the session knows by now that the block is gone.
     ends: () => ({

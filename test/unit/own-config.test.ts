@@ -21,7 +21,7 @@ const head = `schema = 1
 network = "regtest"
 tier = "full"
 
-[node]
+[[node]]
 index = 0
 id = "02${"11".repeat(32)}"
 `;

@@ -273,6 +273,9 @@ describe("a proposal that a person has to see", () => {
       return [result.is, result.reply?.standing];
     };
     expect(told(pending())).toEqual(["told", "pending"]);
+    expect(told(pending(), day)).toEqual(["told", "pending"]);
+    // Nobody can answer it any more, so it is asked anew.
+    expect(told(pending(), day + 1)).toEqual(["kept", "pending"]);
     expect(told(pending({ standing: "denied" }))).toEqual(["told", "denied"]);
     expect(told(pending({ standing: "denied" }), day)).toEqual(["told", "denied"]);
     expect(told(pending({ standing: "denied" }), day + 1)).toEqual(["kept", "pending"]);

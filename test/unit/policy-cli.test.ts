@@ -72,7 +72,7 @@ describe("policy show", () => {
   });
 
   test("prints what holds in a signer's directory", () => {
-    const config = `schema = 1\nnetwork = "signet"\ntier = "full"\n[node]\nindex = 0\nid = "${node}"\n`;
+    const config = `schema = 1\nnetwork = "signet"\ntier = "full"\n[[node]]\nindex = 0\nid = "${node}"\n`;
     writeFileSync(
       join(dir, "countersign.toml"),
       `${config}[policy]\npreset = "merchant"\nmaxChannels = 9\n`,
@@ -87,6 +87,50 @@ describe("policy show", () => {
       preset: "merchant",
       policy: { ...presetPolicy("merchant", "signet"), maxChannels: 9 },
     });
+  });
+});
+
+describe("a node with a policy of its own", () => {
+  const other = `03${"cd".repeat(32)}`;
+  const text =
+    `schema = 1\nnetwork = "signet"\ntier = "full"\n[[node]]\nindex = 0\nid = "${node}"\n` +
+    `[[node]]\nindex = 1\nid = "${other}"\n[node.policy]\npreset = "merchant"\nmaxChannels = 0\n` +
+    "[policy]\nmaxChannels = 9\n";
+
+  test("is shown where it is named, and nothing of the others' holds for it", () => {
+    const home = mkdtempSync(join(dir, "nodes-"));
+    writeFileSync(join(home, "countersign.toml"), text, { mode: 0o600 });
+    const shown = (of: string) => parsePolicyFile(showText({ dir: home, node: of }), "p.toml", "signet");
+    expect(shown("0").policy).toEqual({ ...defaultPolicy("signet"), maxChannels: 9 });
+    expect(shown(other)).toEqual({
+      network: "signet",
+      preset: "merchant",
+      policy: { ...presetPolicy("merchant", "signet"), maxChannels: 0 },
+    });
+    expect(() => showText({ dir: home })).toThrow("this signer has 2 nodes");
+    expect(() => showText({ node: "0" })).toThrow("give --dir");
+  });
+
+  test("is checked with the others', and its mistakes are told", () => {
+    const checked = checkText("c.toml", text, {});
+    expect(checked).toMatch(/^c\.toml is valid for signet, after the preset regtest\./);
+    const [, own = ""] = checked.split(`Node ${other} has a policy of its own, after the preset merchant.`);
+    expect(own).toMatch(/^\n\nPays nothing: .*Warning: No channel can open\. \(maxChannels\)$/s);
+    const json = JSON.parse(checkText("c.toml", text, { json: true })) as Record<string, unknown>;
+    expect(json).toMatchObject({
+      policy: { maxChannels: 9 },
+      nodes: [
+        {
+          node: other,
+          preset: "merchant",
+          policy: { maxChannels: 0 },
+          warnings: [{ limits: ["maxChannels"] }],
+        },
+      ],
+    });
+    expect(() => checkText("c.toml", text.replace("maxChannels = 0", "maxChannel = 0"), {})).toThrow(
+      "[node.policy] of node[1] is not valid",
+    );
   });
 });
 

@@ -28,7 +28,7 @@ const pairs = presetNames.flatMap((preset) =>
 );
 
 const config = (network: string): string =>
-  `schema = 1\nnetwork = "${network}"\ntier = "full"\n[node]\nindex = 0\nid = "02${"ab".repeat(32)}"\n`;
+  `schema = 1\nnetwork = "${network}"\ntier = "full"\n[[node]]\nindex = 0\nid = "02${"ab".repeat(32)}"\n`;
 
 describe("a printed policy", () => {
   test.each(pairs)("$preset on $network reads back as the same, in either kind of file", (file) => {

@@ -200,7 +200,9 @@ export const proposePayment: Step<"proposePayment", Proof> = {
         };
       }
       case "pending": {
-        if (view.approvals.get(key)?.standing === "pending") return { is: "told", reply };
+        const known = view.approvals.get(key);
+        // Whose time is over nobody can answer: it is asked anew.
+        if (known?.standing === "pending" && known.until >= view.now) return { is: "told", reply };
         if (pendingIn(view) >= maxPending)
           return refused(refuse(textOf("commitment-payment-approved"), { waiting: maxPending }));
         const approvals = new Map<string, Approval | undefined>([

@@ -5,10 +5,10 @@ import { requestKind } from "../../../protocol/bolt/offer/fields.ts";
 import { toHex } from "../../../protocol/bytes.ts";
 import { unknown } from "../../../protocol/codec.ts";
 import { sha256 } from "../../../protocol/hash.ts";
-import type { Reply } from "../../../protocol/operations/index.ts";
+import type { Reply, Request } from "../../../protocol/operations/index.ts";
 import { packRequest } from "../../../protocol/operations/index.ts";
 import { commitmentNumber, type Script, sat } from "../../../protocol/units.ts";
-import { fundingOf, htlcOf, keysendOf, plainTerms } from "../../scripted/channel.ts";
+import { fundingOf, htlcOf, keysendOf } from "../../scripted/channel.ts";
 import {
   announcementOf,
   askAnnouncement,
@@ -30,12 +30,13 @@ import {
   withSaid,
 } from "../../scripted/spends.ts";
 import { request as offeredRequest } from "../../unit/bolt12-messages.ts";
-import { type Held, heldAfter, heldMoves, heldOf, openedOf } from "../held.ts";
-import { type Life, type Move, move, reborn, theft, type World } from "../life.ts";
-import { unattendedOnchain } from "../policy.ts";
+import { type Held, heldAfter, heldMoves, heldOf, openedOf, termsOf } from "../held.ts";
+import { either, type Life, type Move, move, reborn, theft, type World } from "../life.ts";
+import { unattendedOnchain, unwelcome } from "../policy.ts";
 
 export interface Desk {
   readonly held: Held;
+  readonly person: World["person"];
   readonly round: number;
   /** Of the withdrawal of this life. */
   readonly approval?: Uint8Array;
@@ -125,14 +126,33 @@ const wallet = async (world: World, { held }: Desk, isLater = false): Promise<re
 
 const sentOut = async (world: World, { held }: Desk, which: "first" | "second") => {
   const coin = await walletCoin(world, unattendedOnchain + 100_000n, { label: `${held.label} ${which}` });
-  const out = toOther(unattendedOnchain + 97_000n, scriptOf(held.label));
+  // Whoever is asked at the device says no to the second.
+  const more = which === "second" ? unwelcome / 1_000n : 0n;
+  const out = toOther(unattendedOnchain + 97_000n + more, scriptOf(held.label));
   return spending(world.node, [coin], [out]).body;
+};
+
+/** The person at the device says yes while the host's first request is under way, whose answer comes with the next one. */
+const atDevice = async (
+  world: World,
+  state: Desk,
+  first: Request<"spend">,
+  at: number,
+): Promise<readonly Move[]> => {
+  if (at === 0) return [either("spend", first)];
+  if (at === 3)
+    return [
+      move("spend", first),
+      theft("spend", await sentOut(world, state, "second"), "onchain-no-unknown-outputs"),
+    ];
+  return [];
 };
 
 /** A withdrawal that a person has to agree to, once. */
 const withdrawal = async (world: World, state: Desk, at: number): Promise<readonly Move[]> => {
   const { node } = world;
   const first = await sentOut(world, state, "first");
+  if (state.person === "device") return atDevice(world, state, first, at);
   switch (at) {
     case 0:
       return [theft("spend", first, "onchain-no-unknown-outputs")];
@@ -184,7 +204,10 @@ const ruled = (world: World, { held }: Desk): readonly Move[] => {
 };
 
 const rounds = 14;
-const begin = (label: string): Desk => ({ held: heldOf(label, plainTerms({ opener: "holder" })), round: 0 });
+const begin = (label: string, person: World["person"]): Desk => ({
+  held: heldOf(label, termsOf({ opener: "holder" })),
+  ...{ person, round: 0 },
+});
 
 export const desk: Life<Desk> = {
   begin,
@@ -224,6 +247,8 @@ export const desk: Life<Desk> = {
     const listed = moves.findIndex(({ request }) => request.name === "listApprovals");
     const found = (answers[listed] as Reply<"listApprovals"> | undefined)?.approvals.find(isFor(state));
     const next: Desk = { ...state, ...(found === undefined ? {} : { approval: found.id }) };
-    return state.round + 1 < rounds ? { ...next, round: state.round + 1 } : begin(reborn(state.held.label));
+    return state.round + 1 < rounds
+      ? { ...next, round: state.round + 1 }
+      : begin(reborn(state.held.label), state.person);
   },
 };

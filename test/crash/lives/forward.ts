@@ -2,7 +2,7 @@
 
 import type { Htlc } from "../../../protocol/operations/fields.ts";
 import { msat } from "../../../protocol/units.ts";
-import { add, htlcOf, plainTerms, preimageOf, remove } from "../../scripted/channel.ts";
+import { add, htlcOf, preimageOf, remove } from "../../scripted/channel.ts";
 import type { Balances } from "../../scripted/content.ts";
 import { issueOf } from "../../scripted/payments.ts";
 import { random } from "../../scripted/random.ts";
@@ -15,6 +15,7 @@ import {
   outgoingExpiry,
   requestsOf,
   same,
+  termsOf,
   want,
 } from "../held.ts";
 import { type Life, type Move, move, reborn, theft, type World } from "../life.ts";
@@ -157,7 +158,7 @@ const next = (state: Forward): Forward => {
 const begin = (label: string): Forward => {
   const dice = random(label);
   const type = dice.pick(["anchors", "static_remotekey"] as const);
-  const terms = plainTerms({ type, opener: "holder", push: msat(400_000_000n) });
+  const terms = termsOf({ type, opener: "holder", push: msat(400_000_000n) });
   const [incoming, outgoing] = [heldOf(`${label} in`, terms), heldOf(`${label} out`, terms)];
   return { label, incoming, outgoing, phase: 0, round: 0 };
 };

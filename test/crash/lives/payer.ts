@@ -3,11 +3,21 @@
 import { equal } from "../../../protocol/bytes.ts";
 import type { Htlc } from "../../../protocol/operations/fields.ts";
 import type { Reply } from "../../../protocol/operations/index.ts";
-import { add, htlcOf, keysendOf, plainTerms, preimageOf, remove } from "../../scripted/channel.ts";
+import { add, htlcOf, keysendOf, preimageOf, remove } from "../../scripted/channel.ts";
 import { random } from "../../scripted/random.ts";
-import { type Held, heldAfter, heldMoves, heldOf, outgoingExpiry, requestsOf, same, want } from "../held.ts";
+import {
+  type Held,
+  heldAfter,
+  heldMoves,
+  heldOf,
+  outgoingExpiry,
+  requestsOf,
+  same,
+  termsOf,
+  want,
+} from "../held.ts";
 import { type Life, type Move, move, reborn, theft, type World } from "../life.ts";
-import { unattended } from "../policy.ts";
+import { unattended, unwelcome } from "../policy.ts";
 
 type Act =
   | { readonly do: "propose"; readonly becomes: Reply<"proposePayment">["standing"] }
@@ -22,6 +32,9 @@ const only = (what: "withdraw" | "steal" | "stealMore" | "look" | "pay"): Act =>
 const large = unattended * 2n;
 const small = unattended / 4n;
 
+/** Whoever is asked at the device says no to it. */
+const declined = large + unwelcome;
+
 interface Plot {
   readonly amount: bigint;
   readonly acts: readonly Act[];
@@ -32,20 +45,7 @@ const deny: Act = { do: "decide", verdict: "deny" };
 const fulfil: Act = { do: "settle", how: "fulfil" };
 const fail: Act = { do: "settle", how: "fail" };
 
-const plots: readonly Plot[] = [
-  {
-    amount: large,
-    acts: [
-      ...[asks("pending"), only("steal"), only("look"), approve, only("look"), asks("approved")],
-      ...[only("stealMore"), only("pay"), only("stealMore"), fulfil, asks("settled"), only("steal")],
-    ],
-  },
-  {
-    amount: large,
-    acts: [asks("pending"), approve, only("pay"), fail, only("stealMore"), only("pay"), fulfil],
-  },
-  { amount: large, acts: [asks("pending"), deny, asks("denied"), only("look"), only("steal")] },
-  { amount: large, acts: [asks("pending"), approve, deny, only("steal")] },
+const withoutPerson: readonly Plot[] = [
   {
     amount: small,
     acts: [asks("approved"), only("withdraw"), only("steal"), asks("approved"), only("pay"), fulfil],
@@ -56,16 +56,51 @@ const plots: readonly Plot[] = [
   },
 ];
 
+const plots: Readonly<Record<World["person"], readonly Plot[]>> = {
+  admin: [
+    {
+      amount: large,
+      acts: [
+        ...[asks("pending"), only("steal"), only("look"), approve, only("look"), asks("approved")],
+        ...[only("stealMore"), only("pay"), only("stealMore"), fulfil, asks("settled"), only("steal")],
+      ],
+    },
+    {
+      amount: large,
+      acts: [asks("pending"), approve, only("pay"), fail, only("stealMore"), only("pay"), fulfil],
+    },
+    { amount: large, acts: [asks("pending"), deny, asks("denied"), only("look"), only("steal")] },
+    { amount: large, acts: [asks("pending"), approve, deny, only("steal")] },
+    ...withoutPerson,
+  ],
+  // The answer waits for the person, so what a host hears is what they said.
+  device: [
+    {
+      amount: large,
+      acts: [
+        ...[asks("approved"), only("look"), only("stealMore"), only("pay"), only("stealMore"), fulfil],
+        ...[asks("settled"), only("steal")],
+      ],
+    },
+    { amount: large, acts: [asks("approved"), only("pay"), fail, only("stealMore"), only("pay"), fulfil] },
+    { amount: declined, acts: [asks("denied"), only("look"), only("steal"), asks("denied")] },
+    { amount: large, acts: [asks("approved"), deny, only("steal")] },
+    ...withoutPerson,
+  ],
+};
+
 export interface Payer {
   readonly held: Held;
   readonly round: number;
   readonly at: number;
   readonly approval?: Uint8Array;
+  readonly person: World["person"];
 }
 
 const rounds = 12;
 
-const plotOf = ({ held, round }: Payer): Plot => random(`${held.label}/${round} plot`).pick(plots);
+const plotOf = ({ held, round, person }: Payer): Plot =>
+  random(`${held.label}/${round} plot`).pick(plots[person]);
 const actOf = (state: Payer): Act => plotOf(state).acts[state.at] as Act;
 const labelOf = ({ held, round }: Payer): string => `${held.label}/${round}`;
 const htlcIn = (state: Payer, extra = 0n): Htlc =>
@@ -79,6 +114,9 @@ const standsAs =
   ({ standing }: { readonly standing: string }): string | undefined =>
     standing === becomes ? undefined : `a payment that was ${becomes} is ${standing}`;
 
+const standingAfter = (act: Extract<Act, { do: "propose" | "decide" }>) =>
+  act.do === "propose" ? act.becomes : act.verdict === "approve" ? "approved" : "denied";
+
 const acts = (world: World, state: Payer): readonly Move[] => {
   const { node } = world;
   const act = actOf(state);
@@ -88,21 +126,22 @@ const acts = (world: World, state: Payer): readonly Move[] => {
     case "propose":
       return [
         move("proposePayment", proposed, standsAs(act.becomes)),
-        move("checkPayment", proposed, standsAs(act.becomes)),
+        // The person's answer is not there before the first one.
+        { ...move("checkPayment", proposed, standsAs(act.becomes)), waits: state.person === "device" },
       ];
     case "decide": {
       const id = state.approval as Uint8Array;
-      const becomes = act.verdict === "approve" ? "approved" : "denied";
-      return [move("decideApproval", { node, id, verdict: act.verdict, by: "ann" }, standsAs(becomes))];
+      return [
+        move("decideApproval", { node, id, verdict: act.verdict, by: "ann" }, standsAs(standingAfter(act))),
+      ];
     }
     case "withdraw":
       return [move("withdrawPayment", { node, hash: htlc.hash })];
     case "look": {
-      const decided = plotOf(state)
+      const said = plotOf(state)
         .acts.slice(0, state.at)
-        .findLast((one) => one.do === "decide");
-      const becomes =
-        decided?.do !== "decide" ? "pending" : decided.verdict === "approve" ? "approved" : "denied";
+        .findLast((one) => one.do === "decide" || one.do === "propose");
+      const becomes = said === undefined ? "pending" : standingAfter(said);
       return [
         move("listApprovals", { node, state: "all" }, ({ approvals, more }) => {
           const mine = approvals.find(({ id }) => equal(id, state.approval as Uint8Array));
@@ -135,8 +174,9 @@ const begun = (state: Payer): Payer => {
   return { ...state, held: want(held, remove(balances, htlc, act.how), { preimages, signFirst: false }) };
 };
 
-const begin = (label: string): Payer => ({
-  held: heldOf(label, plainTerms({ opener: "holder" })),
+const begin = (label: string, person: World["person"]): Payer => ({
+  person,
+  held: heldOf(label, termsOf({ opener: "holder" })),
   round: 0,
   at: -1,
 });
@@ -144,7 +184,7 @@ const begin = (label: string): Payer => ({
 const next = (state: Payer): Payer => {
   if (state.at + 1 < (state.at < 0 ? 1 : plotOf(state).acts.length))
     return begun({ ...state, at: state.at + 1 });
-  if (state.round + 1 === rounds) return begin(reborn(state.held.label));
+  if (state.round + 1 === rounds) return begin(reborn(state.held.label), state.person);
   const { approval: _, ...rest } = state;
   return begun({ ...rest, round: state.round + 1, at: 0 });
 };

@@ -9,7 +9,7 @@ import { toHex } from "../../../protocol/bytes.ts";
 import { isKnown, unknown } from "../../../protocol/codec.ts";
 import type { Reply, Request } from "../../../protocol/operations/index.ts";
 import { feerate, msat } from "../../../protocol/units.ts";
-import { add, htlcOf, plainTerms, remove } from "../../scripted/channel.ts";
+import { add, htlcOf, remove } from "../../scripted/channel.ts";
 import type { Balances } from "../../scripted/content.ts";
 import { random } from "../../scripted/random.ts";
 import { rawOf } from "../../unit/bitcoin-blocks.ts";
@@ -18,14 +18,14 @@ import {
   fundingTxOf,
   type Held,
   heldAfter,
-  heldMoves,
   heldOf,
   incomingExpiry,
   openedOf,
   outgoingExpiry,
   preimageFor,
-  proposals,
+  proposed,
   requestsOf,
+  termsOf,
   want,
 } from "../held.ts";
 import { flawIn, type Mined, minedOf, oursIn, takenOf } from "../homeward.ts";
@@ -83,7 +83,7 @@ const begin = (label: string): Shore => {
   const opener = dice.pick(["holder", "counterparty"] as const);
   const type = dice.pick(["anchors", "static_remotekey"] as const);
   const story = random(`${label} how`).pick(["breach", "breach", "exit", "exit", "race"] as const);
-  const held = heldOf(label, plainTerms({ type, opener, push: msat(400_000_000n) }), true);
+  const held = heldOf(label, termsOf({ type, opener, push: msat(400_000_000n) }), true);
   return { held, story, at: -1, htlcCount: 0, told: [] };
 };
 
@@ -231,10 +231,7 @@ const published = (world: World, state: Shore): readonly Uint8Array[] => {
 
 export const shore: Life<Shore> = {
   begin,
-  moves: (world, state) =>
-    state.held.stage === "idle"
-      ? acts(world, state)
-      : [...proposals(world, state.held), ...heldMoves(world, state.held)],
+  moves: (world, state) => (state.held.stage === "idle" ? acts(world, state) : proposed(world, state.held)),
   after: (state, moves, answers) => {
     if (state.held.stage !== "idle") {
       const held = heldAfter(state.held, moves, answers);

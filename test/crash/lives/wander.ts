@@ -4,7 +4,7 @@ import { unknown } from "../../../protocol/codec.ts";
 import type { Htlc } from "../../../protocol/operations/fields.ts";
 import type { Request } from "../../../protocol/operations/index.ts";
 import { commitmentNumber, feerate, msat, type Script, sat } from "../../../protocol/units.ts";
-import { add, htlcOf, plainTerms, remove, withFeerate } from "../../scripted/channel.ts";
+import { add, htlcOf, remove, withFeerate } from "../../scripted/channel.ts";
 import { peerScript } from "../../scripted/close.ts";
 import { contentOf } from "../../scripted/content.ts";
 import { commitmentOf } from "../../scripted/peer.ts";
@@ -15,15 +15,15 @@ import {
   fateOf,
   type Held,
   heldAfter,
-  heldMoves,
   heldOf,
   openedOf,
   outgoingExpiry,
   pointOf,
   preimageFor,
-  proposals,
+  proposed,
   requestsOf,
   same,
+  termsOf,
   want,
 } from "../held.ts";
 import { type Life, type Move, move, reborn, theft, type World } from "../life.ts";
@@ -174,7 +174,7 @@ const begin = (label: string): Wander => {
   const dice = random(label);
   const opener = dice.pick(["holder", "counterparty"] as const);
   const type = dice.pick(["anchors", "static_remotekey"] as const);
-  const held = heldOf(label, plainTerms({ type, opener, push: msat(300_000_000n) }));
+  const held = heldOf(label, termsOf({ type, opener, push: msat(300_000_000n) }));
   return { held, htlcCount: 0, tries: 1, another: false, rehearsed: false, rounds: 0 };
 };
 
@@ -214,11 +214,14 @@ export const wander: Life<Wander> = {
   moves: (world, state) => {
     const { held } = state;
     if (state.ending !== undefined) return ended(world, state);
-    const moves = heldMoves(world, held);
-    if (isRehearsal(state)) return [...proposals(world, held), ...moves.slice(0, 1)];
+    const moves = proposed(world, held);
+    if (isRehearsal(state)) {
+      const first = moves.findIndex(({ request }) => request.name !== "proposePayment");
+      return moves.slice(0, first + 1);
+    }
     // Where another content of the same number is good, the secret would leave for that one.
     const waits = ({ request }: Move) => state.rehearsed && request.name === "revokeHolderCommitment";
-    return [...proposals(world, held), ...moves.map((one) => (waits(one) ? { ...one, waits: true } : one))];
+    return moves.map((one) => (waits(one) ? { ...one, waits: true } : one));
   },
   after: (state, moves, answers) => {
     const { held, tries, rounds, ending } = state;

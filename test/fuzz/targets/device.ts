@@ -2,6 +2,7 @@
 
 import * as fc from "fast-check";
 import { decodeRoot, encodeRoot } from "../../../firmware-sim/ledger.ts";
+import { decodeOwnLimits, encodeOwnLimits } from "../../../firmware-sim/own-limits.ts";
 import { decodePage, encodePage } from "../../../firmware-sim/page.ts";
 import {
   areas,
@@ -32,7 +33,7 @@ import {
   messagesVersion,
   refusals,
 } from "../../../protocol/device/requests.ts";
-import { commitmentNumber } from "../../../protocol/units.ts";
+import { commitmentNumber, feerate, msat, script } from "../../../protocol/units.ts";
 import { packDesk, unpackDesk } from "../../../signer/device/shelf.ts";
 import { messageVectors } from "../../contract/device-messages.ts";
 import type { Target } from "../check.ts";
@@ -123,8 +124,21 @@ const answer: fc.Arbitrary<DeviceAnswer> = fc.oneof(
 );
 
 const pages = fc.array(fc.uint8Array({ maxLength: 60 }), { maxLength: 4 });
+const verdict = fc.constantFrom("approve", "deny");
+const signatures = fc.array(fc.record({ key: exactly(32), signature: exactly(64) }), { maxLength: 3 });
+const perWeight = fc.integer({ min: 253, max: 1_000_000 }).map(feerate);
+const amount = fc.bigInt({ min: 0n, max: 2_100_000_000_000_000_000n }).map(msat);
+const limits = fc.record({
+  ...{ each: amount, allowance: amount, forwarding: fc.boolean() },
+  ...{ maxFeerate: perWeight, maxClosingFeerate: perWeight },
+  ...{ maxOnchainFeerate: perWeight, maxSweepFeerate: perWeight },
+  destinations: fc.array(fc.uint8Array({ maxLength: 42 }).map(script), { maxLength: 3 }),
+  payees: fc.constant([]),
+  approvers: fc.array(exactly(32), { maxLength: 3 }),
+  needed: fc.nat(8),
+});
 const coreRequest: fc.Arbitrary<CoreRequest> = fc.oneof(
-  fc.constantFrom("begin", "identity").map((is) => ({ is }) as const),
+  fc.constantFrom("begin", "identity", "limits", "questions", "vouch").map((is) => ({ is }) as const),
   fc.record({
     is: fc.constant("open" as const),
     network: fc.constantFrom("bitcoin", "testnet", "signet", "regtest"),
@@ -140,6 +154,8 @@ const coreRequest: fc.Arbitrary<CoreRequest> = fc.oneof(
     request: fc.uint8Array({ maxLength: 90 }),
   }),
   exactly(32).map((approval) => ({ is: "consult", approval }) as const),
+  fc.record({ is: fc.constant("setLimits" as const), step: u64, limits, signatures }),
+  fc.record({ is: fc.constant("answer" as const), approval: exactly(32), verdict, signatures }),
   fc.nat(255).map((count) => ({ is: "random", count }) as const),
 );
 const coreAnswer: fc.Arbitrary<CoreAnswer> = fc.oneof(
@@ -157,7 +173,12 @@ const coreAnswer: fc.Arbitrary<CoreAnswer> = fc.oneof(
     ),
     reply: fc.uint8Array({ maxLength: 90 }),
   }),
-  fc.constantFrom("approve", "deny").map((verdict) => ({ is: "verdict", verdict }) as const),
+  fc.record({
+    is: fc.constant("verdict" as const),
+    verdict,
+    by: fc.constantFrom("person", "allowance", "approvers"),
+  }),
+  fc.record({ is: fc.constant("limits" as const), mark: exactly(16), limits, left: amount }),
   fc.constantFrom(...coreRefusals).map((why) => ({ is: "refused", why }) as const),
   fc.uint8Array({ maxLength: 90 }).map((bytes) => ({ is: "bytes", bytes }) as const),
 );
@@ -200,6 +221,13 @@ export const deviceTargets: readonly Target[] = [
   target("flash-header", "record.ts decodeHeader", header, encodeHeader, decodeHeader),
   target("device-page", "page.ts decodePage", page, encodePage, decodePage),
   target("device-root", "ledger.ts decodeRoot", root, encodeRoot, decodeRoot),
+  target(
+    "device-limits",
+    "own-limits.ts decodeOwnLimits",
+    fc.record({ mark: exactly(16), limits }),
+    encodeOwnLimits,
+    decodeOwnLimits,
+  ),
   target("device-desk", "signer/device/shelf.ts unpackDesk", desk, packDesk, unpackDesk),
   target("device-standing", "standing.ts decodeStanding", standing, encodeStanding, decodeStanding),
   withVectors(

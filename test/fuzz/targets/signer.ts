@@ -71,7 +71,13 @@ const config = fc.record(
     seed: fc.string({ minLength: 1, maxLength: 20 }),
     curve: fc.constantFrom("native", "noble"),
     log: fc.constantFrom("debug", "info", "warn", "error"),
-    node: fc.constant({ index: 3, id: someNode }),
+    node: fc.constantFrom(
+      [{ index: 3, id: someNode }],
+      [
+        { index: 3, id: someNode, policy: { preset: "merchant", maxChannels: 2 } },
+        { index: 0, id: `03${"5d".repeat(32)}`, device: "desk", passphrase: true },
+      ],
+    ),
     policy: fc.record(
       Object.fromEntries(
         Object.entries(defaultPolicy("regtest")).map(([key, value]) => [
@@ -263,7 +269,8 @@ export const signerTargets: readonly Target[] = [
     seeds: configs,
     decode: (bytes) => {
       const config = parseConfig(textOf(bytes), "countersign.toml");
-      return { value: policyOf(config, "countersign.toml"), encode: () => bytes.slice() };
+      const value = config.node.map((one) => policyOf(config, one, "countersign.toml"));
+      return { value, encode: () => bytes.slice() };
     },
     rejects: isSetupError,
     reasonOf,

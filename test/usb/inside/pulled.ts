@@ -106,7 +106,7 @@ const plans: readonly Plan[] = [
   { kind: "serial", from: "battery", step: 1, back: 3 },
   { kind: "serial", from: "cable", step: 1, back: 12 },
   { kind: "usb", from: "cable", step: 1, back: 0 },
-  { kind: "hid", from: "battery", step: 4, back: 0 },
+  { kind: "hid", from: "battery", step: 1, back: 0 },
 ];
 
 export const pulledCases = ([first]: Owners): readonly Case[] => {

@@ -28,12 +28,13 @@ import { print } from "./admin.ts";
 import { addNode, bundleOf, checkBundlePlace, type ReadConfig, readConfigText } from "./adoption.ts";
 import { checkDialled, dialledAt, issuanceAt, issueHost, openAuthority } from "./bundle.ts";
 import { type Adopted, adoptDevice } from "./device/adopt.ts";
+import { type ApproverOptions, pinned, withApproverOptions } from "./device/pin.ts";
 import { sealedNode } from "./home.ts";
 import { keysText } from "./nodes.ts";
 import { knownPassphrase } from "./passphrase.ts";
 import { table } from "./terminal.ts";
 
-export interface AdoptNodeOptions {
+export interface AdoptNodeOptions extends ApproverOptions {
   readonly dir: string;
   /** Address of a device that is to have the keys. */
   readonly device?: string;
@@ -76,6 +77,7 @@ const checkOptions = (options: AdoptNodeOptions): void => {
     throw usage("say where the keys are: --device ADDRESS, or --index N of the sealed seed");
   if (device === undefined && (deviceName !== undefined || devicePassphrase || codeOnStdin))
     throw usage("--device-name, --device-passphrase and --code-on-stdin belong to --device");
+  pinned(options);
   if (codeOnStdin && passphraseFile === "-")
     throw usage("the passphrase and the device's digits cannot both come from the input");
 };
@@ -149,6 +151,7 @@ const onDevice = async (
     network: config.network,
     tier: config.tier,
     ...(name === undefined ? {} : { name }),
+    ...pinned(options),
     ...(codeOnStdin ? { codeOnStdin } : {}),
     ...(json ? { json } : {}),
   });
@@ -224,7 +227,7 @@ const summary = ({ dir, node, address, device, index = 0, host }: AdoptedNode): 
   ].join("\n");
 
 export const registerAdopt = (program: Command): void => {
-  program
+  const command = program
     .command("adopt")
     .description(
       "give a signer another node, with keys on a device or in its sealed seed, while it does not run",
@@ -249,7 +252,8 @@ export const registerAdopt = (program: Command): void => {
     .option(
       "--code-on-stdin",
       "the six digits that the device shows at pairing come from the input, for scripts",
-    )
+    );
+  withApproverOptions(command)
     .option(
       "--passphrase-file <file>",
       "the passphrase that was given at init: in a file that nobody else may read, or the input (-)",

@@ -18,11 +18,12 @@ import { SetupError } from "../signer/setup-error.ts";
 import { onOneDisk } from "../signer/witness.ts";
 import { dialledAt } from "./bundle.ts";
 import { type Adopted, adoptDevice } from "./device/adopt.ts";
+import { type ApproverOptions, pinned, withApproverOptions } from "./device/pin.ts";
 import { checkPlace, checkWitnessPlace, createHome, type Home, type HomeKeys } from "./home.ts";
 import { type SourceOptions, sourceIn, withSourceOptions } from "./source-options.ts";
 import { openTerminal, type Terminal, table } from "./terminal.ts";
 
-export interface InitOptions extends SourceOptions {
+export interface InitOptions extends SourceOptions, ApproverOptions {
   readonly dir: string;
   readonly network: Network;
   readonly tier: Tier;
@@ -67,6 +68,7 @@ const chainOf = (options: InitOptions): Config["chain"] => {
 
 const checkOptions = (options: InitOptions, interactive: boolean): void => {
   const { yes, passphraseFile, restore, device, codeOnStdin } = options;
+  pinned(options);
   if (device !== undefined && restore !== undefined)
     throw usage("the words of a device are entered on the device: `countersign device setup --restore`");
   if (device !== undefined && yes && !codeOnStdin)
@@ -189,6 +191,7 @@ const adopt = (address: string, options: InitOptions, terminal: Terminal): Promi
     tier: options.tier,
     index: 0,
     passphrase: options.devicePassphrase === true,
+    ...pinned(options),
     ...(options.codeOnStdin ? { codeOnStdin: true } : {}),
     ...(options.json ? { json: true } : {}),
     tell: (text) => terminal.tell(text),
@@ -338,7 +341,8 @@ export const registerInit = (program: Command): void => {
     .option(
       "--code-on-stdin",
       "the six digits that the device shows at pairing come from the input, for scripts",
-    )
+    );
+  withApproverOptions(command)
     .option("--yes", "ask nothing, and show no words: the sealed seed is then the only backup")
     .option("--json", "print the result as JSON")
     .addHelpText(

@@ -24,6 +24,7 @@ import { createFile, readPrivate } from "../../signer/private-file.ts";
 import { SetupError } from "../../signer/setup-error.ts";
 import { Unable } from "../exit.ts";
 import { pair } from "./pair.ts";
+import { type Approvers, pin } from "./pin.ts";
 import { explained, inUse, refusalExit, refusalText } from "./sentences.ts";
 
 export interface AdoptOptions {
@@ -42,6 +43,8 @@ export interface AdoptOptions {
   readonly passphrase: boolean;
   readonly codeOnStdin?: true;
   readonly json?: true;
+  /** Whose word it shall take in its person's place. */
+  readonly approvers?: Approvers;
   /** For a person, about what is to be done on the device. */
   readonly tell: (text: string) => void;
 }
@@ -93,6 +96,7 @@ const nodeOn = async (from: string, device: PairedDevice, options: AdoptOptions)
           `the device ${name} has the records of another signer's channels`,
           "Only that signer's directory can go on with them. Without channels, wipe it: `countersign device wipe`.",
         );
+      if (options.approvers !== undefined) await pin(link, opened, options.approvers, tell);
       return opened.node;
     } finally {
       await link.close();

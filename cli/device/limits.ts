@@ -176,7 +176,9 @@ const keys = (name: string) => hexes(name, /^[0-9a-f]{64}$/, "an approver's key"
 const nodes = (name: string) => hexes(name, /^0[23][0-9a-f]{64}$/, "a node id", point);
 const scripts = (name: string) => hexes(name, /^([0-9a-f]{2}){1,42}$/, "a script", script);
 
-const count = (value: string): number => {
+export const approverKeys = keys("--approver");
+
+export const neededCount = (value: string): number => {
   if (!/^[0-8]$/.test(value)) throw usage(`--needed ${value}: from 0 to 8`);
   return Number(value);
 };
@@ -198,9 +200,9 @@ const withChanges = (command: Command): Command =>
     .option("--max-closing-feerate <sat/kw>", "of mutual closes", perWeight("--max-closing-feerate"))
     .option("--max-onchain-feerate <sat/kw>", "of what is sent", perWeight("--max-onchain-feerate"))
     .option("--max-sweep-feerate <sat/kw>", "of what comes home", perWeight("--max-sweep-feerate"))
-    .option("--approver <key>", "who may answer in the person's place (`approver new`)", keys("--approver"))
+    .option("--approver <key>", "who may answer in the person's place (`approver new`)", approverKeys)
     .option("--remove-approver <key>", "who may not any more", keys("--remove-approver"))
-    .option("--needed <count>", "how many approvers must agree", count)
+    .option("--needed <count>", "how many approvers must agree", neededCount)
     .option("--destination <script>", "where money may go on chain without a word", scripts("--destination"))
     .option("--remove-destination <script>", "where not any more", scripts("--remove-destination"))
     .option("--payee <node id>", "whose signed invoices are paid without a word", nodes("--payee"))

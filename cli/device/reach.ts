@@ -29,9 +29,22 @@ export interface DeviceOptions {
   readonly json?: true;
 }
 
+/** It is remembered, and the signer may run in another directory than this command. */
+const absolute = (address: LinkAddress): LinkAddress => {
+  switch (address.is) {
+    case "unix":
+    case "serial":
+      return { ...address, path: resolve(address.path) };
+    case "hid":
+    case "usb":
+      return address;
+  }
+};
+
 export const addressOption = (text: string): LinkAddress => {
   try {
-    return parseLinkAddress(text);
+    const address = parseLinkAddress(text);
+    return process.platform === "win32" ? address : parseLinkAddress(formatLinkAddress(absolute(address)));
   } catch (error) {
     if (error instanceof Malformed) throw new SetupError("usage", `--address ${text} ${error.reason}`);
     throw error;

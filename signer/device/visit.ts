@@ -172,7 +172,7 @@ export interface Opened {
   readonly witness: bigint;
 }
 
-interface Met extends Opened {
+export interface Met extends Opened {
   readonly isOpen: boolean;
 }
 

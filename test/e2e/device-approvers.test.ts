@@ -34,6 +34,7 @@ const held = makeDevice({
 let signer: ChildProcess;
 let client: SignerClient;
 let node: NodeId;
+let pinned: string;
 
 const commands: Readonly<Record<string, typeof device>> = { device, approver, status };
 /** In this process, so that a test need not wait for Node to start each time. */
@@ -56,12 +57,15 @@ const propose = (label: string, amount = 40_000_000n) =>
 
 beforeAll(async () => {
   writeFileSync(pass, "correct horse battery staple\n", { mode: 0o600 });
+  // Its passphrase costs a second with each command otherwise.
+  pinned = toHex(await createKey(key, curve, passphraseFrom(readFileSync(pass)), 10));
   await held.start();
   const init = spawn(
     process.execPath,
     [
       ...[main, "init", "--dir", dir, "--yes", "--passphrase-file", pass, "--network", "regtest"],
       ...["--listen", "127.0.0.1:0", "--device", held.address, "--code-on-stdin", "--json"],
+      ...["--approver", pinned],
     ],
     { env, stdio: ["pipe", "ignore", "inherit"] },
   );
@@ -100,16 +104,17 @@ test("an approver whom the person at the device pins answers what waits, from an
   const slow = join(home, "slow.age");
   const made = await json("approver", "new", "--key", slow, "--passphrase-file", pass, "--json");
   expect(made).toEqual({ key: expect.stringMatching(/^[0-9a-f]{64}$/), file: slow });
-  // Its passphrase costs a second with each command; this one's does not.
-  const pinned = toHex(await createKey(key, curve, passphraseFrom(readFileSync(pass)), 10));
   expect(await json("approver", "show", "--key", key, "--passphrase-file", pass, "--json")).toEqual({
     key: pinned,
   });
   expect(readFileSync(key, "latin1")).not.toContain(pinned);
-  const from = shown.length;
-  await json("device", "limits", "set", "--dir", dir, "--approver", pinned, "--json");
-  expect(shown.slice(from).join()).toMatch(/Change the limits/);
+  // At the pairing the person compared it.
+  expect(shown.join()).toMatch(/Change the limits .*Approvers agree:/s);
   expect(await limits()).toMatchObject({ limits: { approvers: [pinned], needed: 1, allowance: "0" } });
+  const from = shown.length;
+  await json("device", "limits", "set", "--dir", dir, "--max-feerate", "20000", "--json");
+  expect(shown.slice(from).join()).toMatch(/Change the limits/);
+  expect(await limits()).toMatchObject({ limits: { maxFeerate: 20_000, approvers: [pinned] } });
 
   held.tell("person off");
   const paying = propose("a");

@@ -1,9 +1,12 @@
+import { resolve } from "node:path";
 import { expect, test } from "vitest";
 import { listText, plainFound } from "../../cli/device/list.ts";
+import { addressOption } from "../../cli/device/reach.ts";
 import { standingText } from "../../cli/device/standing.ts";
 import { changesOf } from "../../cli/device/watch.ts";
 import type { Found } from "../../protocol/wire/links/discover.ts";
 import { LinkUnavailable } from "../../protocol/wire/links/trouble.ts";
+import { SetupError } from "../../signer/setup-error.ts";
 
 const found = (written: string, hindered?: LinkUnavailable): Found => ({
   kind: "hid",
@@ -54,4 +57,16 @@ test("each standing has words", () => {
   expect(standingText({ is: "in-use" })).toContain("in use");
   expect(standingText({ is: "fault", why: "worn out" })).toBe("FAULT: worn out");
   expect(standingText({ is: "locked" })).toBe("locked");
+});
+
+test("an address that a person types is the same from any directory", () => {
+  for (const [typed, path] of [
+    ["unix:toy/device.sock", resolve("toy/device.sock")],
+    ["unix:/run/device.sock", "/run/device.sock"],
+    ["serial:ttyACM0@9600", resolve("ttyACM0")],
+  ] as const)
+    expect(addressOption(typed)).toMatchObject({ path });
+  expect(addressOption("hid:/dev/hidraw0")).toEqual({ is: "hid", device: { path: "/dev/hidraw0" } });
+  expect(addressOption("usb:1209:0001")).toMatchObject({ is: "usb" });
+  expect(() => addressOption(`unix:${"d".repeat(110)}`)).toThrow(SetupError);
 });

@@ -4,9 +4,9 @@ import { crashDevice } from "./run.ts";
 test("signer, device, power and cable go at random moments, and all that is left is of one story", async () => {
   const { notes, kills, seen, ...result } = await crashDevice({
     cycles: 3,
-    channels: 4,
+    channels: 3,
     seed: "a device",
-    stepsAlive: 4,
+    stepsAlive: 3,
     progress: () => {},
   });
   expect(notes).toEqual([]);

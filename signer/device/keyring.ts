@@ -24,7 +24,7 @@ import { type Durable, type Job, type Keyring, KeysAway, type Second, type Signe
 import { type DeviceAdmin, deviceAdmin } from "./admin.ts";
 import { type Absence, absenceOf, keysAway } from "./away.ts";
 import { publicFacts, type Told } from "./facts.ts";
-import { doubtOf, questionOf, type Uncovered, uncoveredIn, vouching } from "./questions.ts";
+import { doubtOf, isHeard, questionOf, type Uncovered, uncoveredIn, vouching } from "./questions.ts";
 import type { Shelf } from "./shelf.ts";
 import { askCore, DeviceBroken, type Kept, NotOpen, visit } from "./visit.ts";
 
@@ -54,13 +54,13 @@ export interface DeviceKeyringOptions extends Kept {
   readonly times?: Partial<DeviceTimes>;
 }
 
-export type Verdicts = (approval: Uint8Array, verdict: Verdict, by: string) => Promise<void>;
+export type Verdicts = (approval: Uint8Array, verdict: Verdict, by: string) => Promise<Outcome<Name>>;
 
 export interface DeviceKeyring extends Keyring {
   readonly second: Second;
   state(): Absence | "open";
   readonly admin: DeviceAdmin;
-  /** A question was answered for the device; `by` says how, for the log. */
+  /** A question was answered for the device, which is told when this signer has it; `by` says how, for the log. */
   onVerdict(listener: Verdicts): void;
   close(): Promise<void>;
 }
@@ -86,7 +86,7 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
   let closed = false;
   let waiting = Promise.withResolvers<void>();
   let turn: Promise<unknown> = Promise.resolve();
-  let verdicts: Verdicts = async () => {};
+  let verdicts: Verdicts = async () => ({ is: "reply", reply: {} }) as Outcome<Name>;
   /** Questions that wait for the person, by id. */
   const questions = new Map<string, { readonly done: Promise<void>; readonly wake: () => void }>();
 
@@ -262,8 +262,11 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
       name: "decideApproval",
       body: { node, id: approval, verdict, by } as Request<"decideApproval">,
     };
+    // This signer's record first: a yes that only the device has is never said here again. Where it can't be kept now,
+    // it stays open there, and is given again when the host asks.
+    const own = await verdicts(approval, verdict, by);
+    if (verdict === "approve" && !isHeard(own)) return questions.get(toHex(approval))?.wake();
     const outcome = await inTurn(() => judgeNow(told));
-    if (outcome.is === "reply") await verdicts(approval, verdict, by);
     // What is in no record of a device was about a channel.
     questions.get(outcome.is === "reply" ? toHex(approval) : vouching)?.wake();
   };

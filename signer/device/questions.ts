@@ -42,3 +42,9 @@ export const questionOf = (outcome: Outcome<Name>): string | undefined => {
   const { standing, approval } = outcome.reply;
   return standing === "pending" ? toHex(approval) : undefined;
 };
+
+/** What this signer says of a verdict: it keeps it, or it was never its own question. */
+export const isHeard = (outcome: Outcome<Name>): boolean =>
+  outcome.is === "reply" ||
+  (outcome.is === "refusal" &&
+    outcome.refusal.facts.some(({ name, value }) => name === "known" && value === "false"));

@@ -167,9 +167,9 @@ export const startSigner = async ({
     });
     const { respond: decide } = runtime;
     for (const device of devices.values())
-      device.onVerdict(async (id, verdict, by) => {
-        await decide({ name: "decideApproval", body: { node: device.node, id, verdict, by } }, "device");
-      });
+      device.onVerdict((id, verdict, by) =>
+        decide({ name: "decideApproval", body: { node: device.node, id, verdict, by } }, "device"),
+      );
     const respond = logged(runtime, log);
     const answering = { credentials, respond, onFault: report };
     administered = await taken(

@@ -138,10 +138,9 @@ const runtime = await openRuntime({
   verify: async (jobs) => curve.verifyBatch(jobs),
   report,
 });
-device?.onVerdict(async (id, verdict, by) => {
-  const body = { node: device.node, id, verdict, by };
-  await runtime.respond({ name: "decideApproval", body }, "device");
-});
+device?.onVerdict((id, verdict, by) =>
+  runtime.respond({ name: "decideApproval", body: { node: device.node, id, verdict, by } }, "device"),
+);
 await serve({
   address: { path: socket },
   caller: { role: "host", node: keyring.node },

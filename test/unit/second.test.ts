@@ -4,11 +4,14 @@ import { describe, expect, test } from "vitest";
 import { unknown } from "../../protocol/codec.ts";
 import type { Name } from "../../protocol/operations/index.ts";
 import type { Outcome, Refusal } from "../../protocol/outcome.ts";
-import { feerate, type Signature, sat } from "../../protocol/units.ts";
+import { feerate, msat, type Signature, sat } from "../../protocol/units.ts";
 import type { Keyring, Second } from "../../signer/core/ports.ts";
+import { refuse } from "../../signer/core/rule.ts";
+import { textOf } from "../../signer/core/rules/table.ts";
 import { questionIn, signaturesIn, twiceOf } from "../../signer/core/second.ts";
 import { grouped } from "../../signer/store/grouped.ts";
 import { memoryDisk } from "../../signer/store/memory.ts";
+import { htlcOf, keysendOf } from "../scripted/channel.ts";
 import { deviceBench } from "../scripted/device.ts";
 import { deviceTerms } from "../scripted/device-life.ts";
 import { rig } from "../scripted/road.ts";
@@ -97,7 +100,7 @@ describe("where both have to ask a person", () => {
     const heard: string[] = [];
     keyring.onVerdict(async (id, verdict) => {
       heard.push(verdict);
-      await signer.outcome("decideApproval", { node: signer.session.node, id, verdict, by: "device" });
+      return signer.outcome("decideApproval", { node: signer.session.node, id, verdict, by: "device" });
     });
     const opening = () => scene({ signer, terms: deviceTerms, label: says.yes ? "second" : "first" });
     await expect(opening()).rejects.toThrow("onchain-no-fund-inbound");
@@ -106,6 +109,30 @@ describe("where both have to ask a person", () => {
     // This time the answer is yes, and the host hears of it when it asks again.
     await expect(opening()).rejects.toThrow("onchain-no-fund-inbound");
     expect(heard).toEqual(["deny", "approve"]);
+    await keyring.close();
+    await bench.close();
+  });
+
+  test("a yes that can't be kept here at the moment stays open at the device, and its person is not asked again", async () => {
+    const bench = await deviceBench();
+    const keyring = await bench.keyring(grouped(memoryDisk().open()));
+    const signer = await rig({
+      watch: () => keyring,
+      policy: { unattendedPayment: msat(0n) },
+      proposes: false,
+    });
+    let isTrouble = true;
+    keyring.onVerdict(async (id, verdict) => {
+      if (!isTrouble)
+        return signer.outcome("decideApproval", { node: signer.session.node, id, verdict, by: "device" });
+      isTrouble = false;
+      return { is: "refusal", refusal: refuse(textOf("chain-not-stale"), {}) };
+    });
+    const payment = keysendOf(signer.session.node, htlcOf("holder", 5_000_000n, "late"));
+    expect(await signer.call("proposePayment", payment)).toMatchObject({ standing: "pending" });
+    expect(await signer.call("proposePayment", payment)).toMatchObject({ standing: "approved" });
+    expect(await signer.call("checkPayment", payment)).toEqual({ standing: "approved" });
+    expect(bench.asked.filter(({ title }) => title === "Pay")).toHaveLength(1);
     await keyring.close();
     await bench.close();
   });

@@ -1,10 +1,16 @@
+import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
 // Tests start some hundreds of processes, and reading their sources is half of what each costs. Not where coverage is
 // counted: of code that was compiled before, V8 counts less exactly.
-if (!process.argv.some((argument) => argument.startsWith("--coverage")))
-  process.env["NODE_COMPILE_CACHE"] ??= join(import.meta.dirname, "node_modules/.cache/compiled");
+if (!process.argv.some((argument) => argument.startsWith("--coverage"))) {
+  const kept = join(import.meta.dirname, "node_modules/.cache/compiled");
+  mkdirSync(kept, { recursive: true, mode: 0o700 });
+  // A process that is to hold keys takes no code from where others may write.
+  chmodSync(kept, 0o700);
+  process.env["NODE_COMPILE_CACHE"] ??= kept;
+}
 
 const project = (name: string, testTimeout = 20_000, isolate = true) => ({
   extends: true as const,

@@ -158,6 +158,11 @@ const onDevice = async (
   return { node: adopted.node, about: { index, device: adopted.name, passphrase }, adopted };
 };
 
+const checkTier = ({ config: { tier }, file }: ReadConfig, { device }: AdoptNodeOptions): void => {
+  if (device === undefined || tier === "full") return;
+  throw new SetupError("invalid", `a device keeps nodes of tier full alone, and ${file} says ${tier}`);
+};
+
 const checkNew = ({ config }: ReadConfig, { id }: ConfigNode): void => {
   if (!config.node.some((one) => one.id === id)) return;
   throw new SetupError(
@@ -172,6 +177,7 @@ export const adopt = async (options: AdoptNodeOptions, world: AdoptWorld): Promi
   const dir = resolve(options.dir);
   checkPrivateDirectory(dir);
   const read = readConfigText(join(dir, configFile));
+  checkTier(read, options);
   const { config, file } = read;
   const { certificates } = pathsOf(config, file);
   if (config.node.length >= mostNodes) throw usage(`a signer keeps ${mostNodes} nodes at most`);

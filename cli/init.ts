@@ -69,6 +69,8 @@ const chainOf = (options: InitOptions): Config["chain"] => {
 const checkOptions = (options: InitOptions, interactive: boolean): void => {
   const { yes, passphraseFile, restore, device, codeOnStdin } = options;
   pinned(options);
+  if (device !== undefined && options.tier !== "full")
+    throw usage("a device keeps nodes of tier full alone: what a lesser host can't tell, it can't hold to");
   if (device !== undefined && restore !== undefined)
     throw usage("the words of a device are entered on the device: `countersign device setup --restore`");
   if (device !== undefined && yes && !codeOnStdin)

@@ -13,9 +13,15 @@ const plainly = (value: unknown): unknown => {
 
 export const toJson = (value: unknown): string => JSON.stringify(plainly(value));
 
+/** Of characters that nobody sees: controls, marks of direction, every blank but the usual one, letters without a form. */
+const unseen = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u{2800}]|(?! )\p{Zs}/u.source;
+/** More of them on one letter than any language has cover the lines around it. */
+const piled = /(?<=\p{M}{2})\p{M}/u.source;
+const odd = new RegExp(`${unseen}|${piled}`, "gu");
+
 /**
  * What a stranger wrote (the description of an invoice), so that it shows as one line and nothing else: no escape
  * sequence of a terminal, no character that turns the direction of what stands beside it.
  */
 export const plain = (text: string): string =>
-  text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, (one) => `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`);
+  text.replaceAll(odd, (one) => `\\u{${(one.codePointAt(0) ?? 0).toString(16)}}`);

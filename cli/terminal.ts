@@ -7,6 +7,8 @@ import { SetupError } from "../signer/setup-error.ts";
 export interface Terminal {
   /** A person is there to ask. */
   readonly interactive: boolean;
+  /** That a line has; undefined where nobody knows. */
+  readonly columns: number | undefined;
   tell(text: string): void;
   ask(question: string): Promise<string>;
   /** What is typed is not shown. */
@@ -18,7 +20,7 @@ export interface Terminal {
 
 export interface TerminalStreams {
   readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean };
-  readonly output: NodeJS.WritableStream & { readonly isTTY?: boolean };
+  readonly output: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
 }
 
 const otherScreen = "\x1b[?1049h\x1b[H";
@@ -78,6 +80,7 @@ export const openTerminal = ({ input, output }: TerminalStreams): Terminal => {
 
   return {
     interactive,
+    columns: output.columns,
     tell: (text) => void output.write(`${text}\n`),
     ask,
     askHidden: async (question) => {

@@ -27,7 +27,7 @@ import type { Keyring } from "../signer/core/ports.ts";
 import { judgedTwice } from "../signer/core/second.ts";
 import { openSession, type Session } from "../signer/core/session.ts";
 import { publicOf, saidOf } from "./answers.ts";
-import { type Open, openDesk } from "./desk.ts";
+import { type Open, openDesk, type Settling } from "./desk.ts";
 import type { Serve, Served } from "./device.ts";
 import type { Place } from "./journal.ts";
 import { type Ledger, openLedger, vouchAt } from "./ledger.ts";
@@ -85,6 +85,16 @@ const noRoom = (final: boolean, facts: Refusal["facts"], hint: string): Refusal 
   hint,
 });
 
+/** What it moves goes through channels of others, and whether it came back only the chain and a clock would say. */
+const noRebalance: Refusal = {
+  rule: "device-no-rebalance",
+  kind: "core",
+  final: true,
+  sentence: "A node with its keys on a device pays nobody to move its own balance from channel to channel.",
+  facts: [],
+  hint: "Pay an invoice of one's own other node, or open channels where the balance is needed.",
+};
+
 const notAgreed = (id: string): Refusal => ({
   rule: "device-consent",
   kind: "consent",
@@ -113,6 +123,7 @@ export const coreBehind =
       network,
       tier,
       policy: policyIn(journal, policy(network)),
+      clockless: true,
       curve,
       software,
     });
@@ -141,6 +152,8 @@ export const coreBehind =
       { network, tier, index }: CoreRequest & { is: "open" },
       about: About,
     ): Promise<CoreAnswer> => {
+      // The sums of a lesser tier hold in windows of a day, and here is no clock for them.
+      if (tier !== "full") return refused("tier");
       const known = settingIn();
       if (known !== undefined && (known.network !== network || known.tier !== tier || known.index !== index))
         return refused("network");
@@ -201,6 +214,7 @@ export const coreBehind =
       // The approver's own word: whatever is decided at the signer alone stays there.
       if (!judgedTwice.has(request.name) && request.name !== "decideApproval")
         throw new Malformed("request", `${request.name} is not for a device`);
+      if (request.name === "proposePayment" && request.body.kind === "rebalance") return noRebalance;
       const [htlcs, accepted] = [htlcsIn(request), acceptedIn(request)];
       if (htlcs > mostHtlcs)
         return noRoom(
@@ -285,11 +299,23 @@ export const coreBehind =
       if (first !== undefined) return first;
       if (!equal(desk.limits().mark, mark)) return refused("busy");
       setLimits(journal, { mark: await keyring.random(16), limits });
+      desk.limitsChanged();
       const session = await sessionOver(ledger);
       if (session === undefined || isClosed) return refused("order");
       open = { session, ledger };
       return { is: "limits", ...toldLimits() };
     };
+
+    const settle = async (step: bigint, settling: Settling): Promise<CoreAnswer> => {
+      if (open === undefined || open.ledger.isBehind) return refused("order");
+      return unkept(step, open.ledger) ?? desk.settle(settling);
+    };
+    const settled = (
+      step: bigint,
+      about: About,
+      found: CoreAnswer | Settling,
+    ): Promise<CoreAnswer> | CoreAnswer =>
+      found.is === "settling" ? inTurn(about, () => settle(step, found)) : found;
 
     const toldLimits = () => {
       const { mark, limits, left } = desk.limits();
@@ -325,7 +351,7 @@ export const coreBehind =
         case "consult":
           return desk.consult(request, about);
         case "vouch":
-          return desk.vouch(about);
+          return settled(request.step, about, await desk.vouch(about));
         case "limits":
           return settingIn() === undefined ? refused("order") : { is: "limits", ...toldLimits() };
         case "setLimits": {
@@ -335,7 +361,7 @@ export const coreBehind =
         case "questions":
           return desk.questions();
         case "answer":
-          return desk.answer(request);
+          return settled(request.step, about, await desk.answer(request));
         case "basepoints":
         case "points":
         case "closingScript":

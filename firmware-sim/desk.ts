@@ -5,11 +5,13 @@
 
 import { equal, toHex } from "../protocol/bytes.ts";
 import type { Curve } from "../protocol/curve/curve.ts";
-import type { CoreAnswer, CoreRefusal, CoreRequest } from "../protocol/device/core.ts";
+import { type CoreAnswer, type CoreRefusal, type CoreRequest, pagesAtOnce } from "../protocol/device/core.ts";
 import {
   approversOf,
   type ConsentBy,
   type DeviceQuestion,
+  deviceLimits,
+  deviceQuestion,
   limitsFault,
   mostQuestions,
   type Statement,
@@ -53,11 +55,22 @@ export interface Desk {
   limits(): LimitsNow;
   questions(): Promise<CoreAnswer>;
   consult(request: Of<"consult">, about: About): Promise<CoreAnswer>;
-  vouch(about: About): Promise<CoreAnswer>;
-  answer(request: Of<"answer">): Promise<CoreAnswer>;
+  vouch(about: About): Promise<CoreAnswer | Settling>;
+  answer(request: Of<"answer">): Promise<CoreAnswer | Settling>;
+  /** In its turn, and never between a step and its lost answer: what is judged follows from it. */
+  settle(settling: Settling): CoreAnswer;
+  /** With other limits nothing that was answered before counts. */
+  limitsChanged(): void;
   /** Whether these limits may be set; the mark of those in whose place they were agreed to, or why not. */
   mayChange(request: Of<"setLimits">, about: About): Promise<Uint8Array | CoreAnswer>;
   close(): void;
+}
+
+/** Somebody said that it is in the chain. */
+export interface Settling {
+  readonly is: "settling";
+  readonly channel: bigint;
+  readonly by: ConsentBy;
 }
 
 interface Decided {
@@ -82,12 +95,17 @@ export const openDesk = ({ journal, curve, consent, network, policy, open }: Des
   const shown = new Map<string, AbortController>();
   /** Channels of which somebody said that they are not in the chain. */
   const doubted = new Set<bigint>();
+  /** Those that are, and that are not in flash yet. */
+  const vouched = new Map<bigint, ConsentBy>();
+  /** What the person agreed to, and was not set yet. */
+  let agreed: { readonly mark: Uint8Array; readonly limits: Uint8Array } | undefined;
 
   const limits = (): LimitsNow => limitsIn(journal, policy());
 
   const questionOf = (one: ListedApproval, out: ReadonlySet<string>): DeviceQuestion => {
     const { id, amount, asked, shown: facts } = one;
-    const isOut = one.subject === "payment" && facts.some(({ value }) => out.has(value));
+    const isOut =
+      one.subject === "payment" && facts.some(({ name, value }) => name === "hash" && out.has(value));
     return { id, subject: isOut ? "cover" : one.subject, amount, shown: facts, asked };
   };
 
@@ -112,7 +130,7 @@ export const openDesk = ({ journal, curve, consent, network, policy, open }: Des
     [...uncertainIn(ledger)].flatMap(([channel, { setup }]) =>
       doubted.has(channel) || journal.get(vouchAt(channel)) !== undefined
         ? []
-        : [{ channel, question: channelQuestion(channel, setup) }],
+        : [{ channel, question: channelQuestion(channel, setup, network()) }],
     );
 
   /** Undefined where somebody else has the screen. Whoever is quicker answers: the person, or the approvers. */
@@ -141,6 +159,8 @@ export const openDesk = ({ journal, curve, consent, network, policy, open }: Des
     const opened = open();
     if (opened === undefined) return refused("order");
     const { question } = (await waitingIn(opened)).find((one) => equal(one.question.id, approval)) ?? {};
+    // Locked meanwhile: nothing is charged for a yes that nobody hears.
+    if (open()?.ledger !== opened.ledger) return refused("order");
     if (question === undefined) return refused("unknown");
     const key = toHex(approval);
     const { asked } = question;
@@ -166,32 +186,28 @@ export const openDesk = ({ journal, curve, consent, network, policy, open }: Des
     return now ?? refused("unknown");
   };
 
-  const settle = (channel: bigint, isThere: boolean): void => {
-    if (isThere) journal.commit(new Map([[vouchAt(channel), Uint8Array.of(1)]]));
-    else doubted.add(channel);
-  };
-
   /** A chain is nothing that a device sees: that others' money is in a channel, somebody tells it once. */
   const vouch: Desk["vouch"] = async (about) => {
     const now = open();
     if (now === undefined || now.ledger.isBehind) return refused("order");
-    const isGone = (): boolean => open()?.ledger !== now.ledger;
     let by: ConsentBy | undefined;
-    for (const { channel, question } of channelsIn(now.ledger)) {
-      if (channel === undefined) continue;
-      const key = toHex(question.id);
-      const live = [...uncertainIn(now.ledger)].find(([id]) => id === channel)?.[1];
-      if (live === undefined) continue;
-      const agreed = await onScreen(key, about, (one) =>
-        consent(one, "In the chain?", channelFacts(live.setup)),
+    for (const [channel, { setup }] of uncertainIn(now.ledger)) {
+      if (doubted.has(channel) || journal.get(vouchAt(channel)) !== undefined) continue;
+      const known = vouched.get(channel);
+      if (known !== undefined) return { is: "settling", channel, by: known };
+      const key = toHex(channelQuestion(channel, setup, network()).id);
+      const isThere = await onScreen(key, about, (one) =>
+        consent(one, "In the chain?", channelFacts(setup, network())),
       );
-      if (isGone()) return refused("order");
-      if (agreed === undefined) return refused("busy");
+      if (open()?.ledger !== now.ledger) return refused("order");
+      if (isThere === undefined) return refused("busy");
       by = decided.get(key)?.by ?? "person";
-      // The approvers' word is in flash already.
-      if (by === "person") settle(channel, agreed);
       decided.delete(key);
-      if (agreed) return { is: "verdict", verdict: "approve", by };
+      if (!isThere) doubted.add(channel);
+      else {
+        vouched.set(channel, by);
+        return { is: "settling", channel, by };
+      }
     }
     return by === undefined ? refused("unknown") : { is: "verdict", verdict: "deny", by };
   };
@@ -219,9 +235,12 @@ export const openDesk = ({ journal, curve, consent, network, policy, open }: Des
     const screen = shown.get(key);
     // A yes is kept for the record that waits; all else is for whoever shows it at this moment.
     if (screen !== undefined || (channel === undefined && verdict === "approve")) decided.set(key, known);
-    if (channel !== undefined) settle(channel, verdict === "approve");
+    if (channel !== undefined && verdict === "deny") doubted.add(channel);
+    if (channel !== undefined && verdict === "approve") vouched.set(channel, "approvers");
     screen?.abort();
-    return said(known);
+    return channel !== undefined && verdict === "approve"
+      ? { is: "settling", channel, by: "approvers" }
+      : said(known);
   };
 
   const mayChange: Desk["mayChange"] = async ({ limits: next, signatures }, about) => {
@@ -234,9 +253,14 @@ export const openDesk = ({ journal, curve, consent, network, policy, open }: Des
       return isSigned({ is: "limits", mark, node: now.session.node, limits: next }, signatures)
         ? mark
         : refused("unsigned");
-    const agreed = await consent(about, "Change the limits", limitsFacts(before, next, network()));
-    if (agreed === undefined) return refused("busy");
-    return agreed ? mark : refused("denied");
+    const packed = deviceLimits.packed.encode(next);
+    // Asked of them once, though steps were taken while they read.
+    if (agreed !== undefined && equal(agreed.mark, mark) && equal(agreed.limits, packed)) return mark;
+    const isAgreed = await consent(about, "Change the limits", limitsFacts(before, next, network()));
+    if (isAgreed === undefined) return refused("busy");
+    if (!isAgreed) return refused("denied");
+    agreed = { mark, limits: packed };
+    return mark;
   };
 
   return {
@@ -249,14 +273,33 @@ export const openDesk = ({ journal, curve, consent, network, policy, open }: Des
     questions: async () => {
       const now = open();
       if (now === undefined) return refused("order");
-      const all = [...(await waitingIn(now)), ...channelsIn(now.ledger)].map(({ question }) => question);
-      const questions = all.toSorted((a, b) => Number(a.asked - b.asked)).slice(0, mostQuestions);
+      const waiting = (await waitingIn(now)).toSorted((a, b) => Number(a.question.asked - b.question.asked));
+      // Strangers open channels: theirs come last, and hide nothing.
+      const all = [...waiting, ...channelsIn(now.ledger)].map(({ question }) => question);
+      let room = pagesAtOnce;
+      const questions = all.slice(0, mostQuestions).filter((one) => {
+        room -= deviceQuestion.packed.encode(one).length;
+        return room >= 0;
+      });
       return { is: "questions", questions, more: all.length - questions.length };
     },
     consult,
     vouch,
     answer,
     mayChange,
-    close: () => decided.clear(),
+    settle: ({ channel, by }) => {
+      vouched.delete(channel);
+      journal.commit(new Map([[vouchAt(channel), Uint8Array.of(1)]]));
+      return { is: "verdict", verdict: "approve", by };
+    },
+    limitsChanged: () => {
+      decided.clear();
+      agreed = undefined;
+    },
+    close: () => {
+      decided.clear();
+      vouched.clear();
+      agreed = undefined;
+    },
   };
 };

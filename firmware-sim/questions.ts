@@ -1,7 +1,8 @@
 /** A question of the core as the screen shows it. The labels are the firmware's own; what others wrote is quoted. */
 
 import { addressOf } from "../protocol/bitcoin/address.ts";
-import { isWitnessProgram } from "../protocol/bitcoin/script.ts";
+import { isWitnessProgram, p2wsh } from "../protocol/bitcoin/script.ts";
+import { fundingScript } from "../protocol/bolt/scripts.ts";
 import { equal, fromHex, toHex } from "../protocol/bytes.ts";
 import type { DeviceLimits, DeviceQuestion } from "../protocol/device/limits.ts";
 import { sha256 } from "../protocol/hash.ts";
@@ -90,17 +91,26 @@ const factsOf = (network: Network, { name, value }: Said): readonly Fact[] => {
   }
 };
 
+/** Of the keys of both: an output that pays to anything else is another's, whatever it is worth. */
+const fundingOutput = ({ holder, counterparty }: Setup): Script =>
+  p2wsh(fundingScript(holder.funding, counterparty.funding));
+
 /** What a person needs to look a channel up; a txid as explorers write it. */
-export const channelFacts = ({ terms, peer, funding }: Setup): readonly Fact[] => [
-  { label: "Channel of", value: { is: "amount", msat: terms.value * 1000n } },
-  { label: "With", value: { is: "key", bytes: peer } },
-  { label: "Funded by", value: { is: "key", bytes: Uint8Array.from(funding.txid).reverse() } },
-  { label: "Its output", value: { is: "count", count: BigInt(funding.index), unit: "" } },
-  { label: "Not in the chain", value: { is: "word", word: "it covers nothing" } },
-];
+export const channelFacts = (setup: Setup, network: Network): readonly Fact[] => {
+  const { terms, peer, funding } = setup;
+  return [
+    { label: "Channel of", value: { is: "amount", msat: terms.value * 1000n } },
+    { label: "It must pay to", value: addressIn(network, fundingOutput(setup)) },
+    { label: "With", value: { is: "key", bytes: peer } },
+    { label: "Funded by", value: { is: "key", bytes: Uint8Array.from(funding.txid).reverse() } },
+    { label: "Its output", value: { is: "count", count: BigInt(funding.index), unit: "" } },
+    { label: "Not in the chain", value: { is: "word", word: "it covers nothing" } },
+  ];
+};
 
 /** For approvers: all that a person is shown of a channel, and what binds it to this one. */
-export const channelQuestion = (channel: bigint, { terms, peer, funding }: Setup): DeviceQuestion => {
+export const channelQuestion = (channel: bigint, setup: Setup, network: Network): DeviceQuestion => {
+  const { terms, peer, funding } = setup;
   const output = `${toHex(Uint8Array.from(funding.txid).reverse())}:${funding.index}`;
   return {
     id: sha256(new TextEncoder().encode(`channel:${channel}:${output}`)),
@@ -109,6 +119,7 @@ export const channelQuestion = (channel: bigint, { terms, peer, funding }: Setup
     shown: [
       { name: "peer", value: toHex(peer) },
       { name: "funding", value: output },
+      { name: "itMustPayTo", value: addressOf(network, fundingOutput(setup)) },
     ],
     asked: 0n,
   };

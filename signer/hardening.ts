@@ -4,7 +4,7 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeSync } from "node:fs";
 import { url as inspectorUrl } from "node:inspector";
 import { SetupError } from "./setup-error.ts";
 
@@ -45,6 +45,16 @@ const harmless: ReadonlySet<string> = new Set([
 /** These write what passes through the process to a file or to the terminal. */
 const leaking = ["NODE_V8_COVERAGE", "NODE_DEBUG", "NODE_DEBUG_NATIVE"] as const;
 
+/** Whoever can write there can put other code in the place of ours: Node takes what it kept once without a second look. */
+const othersWriteTo = (path: string): boolean => {
+  try {
+    const { uid, mode } = statSync(path);
+    return uid !== process.getuid?.() || (mode & 0o022) !== 0;
+  } catch {
+    return true;
+  }
+};
+
 export interface Start {
   readonly execArgv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -73,6 +83,12 @@ export const openDoor = ({ execArgv, env, inspected }: Start): SetupError | unde
   const variable = leaking.find((name) => env[name] !== undefined);
   if (variable !== undefined)
     return unsafe(`${variable} is set`, `Start countersign without it: \`env -u ${variable} ...\`.`);
+  const cache = env["NODE_COMPILE_CACHE"];
+  if (cache !== undefined && othersWriteTo(cache))
+    return unsafe(
+      `NODE_COMPILE_CACHE is ${cache}, which others may write to`,
+      "Make it this user's alone (`chmod 700`), or start countersign without it: `env -u NODE_COMPILE_CACHE ...`.",
+    );
   if (inspected) return unsafe("Node's debugger is on", "Start countersign without a debugger.");
   return undefined;
 };

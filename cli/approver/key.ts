@@ -48,7 +48,7 @@ export const openKey = async (path: string, curve: Curve, passphrase: Secret): P
         `${path} is no approver's key`,
         "`countersign approver new` makes one.",
       );
-    return new Secret(bytes.slice());
+    return new Secret(bytes);
   } finally {
     plain.fill(0);
   }

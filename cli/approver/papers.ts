@@ -11,9 +11,10 @@ import {
   type Statement,
   type Verdict,
 } from "../../protocol/device/limits.ts";
+import { clip } from "../../protocol/outcome.ts";
 import { feerate, msat, type NodeId, point, script } from "../../protocol/units.ts";
 import { SetupError } from "../../signer/setup-error.ts";
-import { toJson } from "../json.ts";
+import { plain, toJson } from "../json.ts";
 
 const bytes = (length: number) =>
   z
@@ -56,12 +57,21 @@ const limits = z
     if (fault !== undefined) context.addIssue({ code: "custom", message: fault, input: value });
   });
 
+/** As the bytes that are signed have it. */
+const text = (most: number) =>
+  z
+    .string()
+    .refine(
+      (value) => value.isWellFormed() && Buffer.byteLength(value) <= most,
+      `more than ${most} bytes, or no well-formed Unicode`,
+    );
+
 const question = z.strictObject({
   id: bytes(32),
   subject: z.enum(["payment", "outputs", "opening", "cover", "channel"]),
   amount: millisats,
   shown: z
-    .array(z.strictObject({ name: z.string().max(64), value: z.string().max(256) }))
+    .array(z.strictObject({ name: text(64), value: text(256) }))
     .max(32)
     .readonly(),
   asked: digits(1n << 40n),
@@ -108,7 +118,9 @@ const read = <T>(schema: z.ZodType<T>, text: string, source: string, what: strin
   if (found.success) return found.data;
   const [issue] = found.error.issues;
   const where = issue === undefined || issue.path.length === 0 ? "" : `${issue.path.join(".")}: `;
-  throw new SetupError("invalid", `${source} is not ${what}: ${where}${issue?.message ?? "unreadable"}`);
+  // It may repeat names and words of the file.
+  const why = clip(plain(`${where}${issue?.message ?? "unreadable"}`), 256);
+  throw new SetupError("invalid", `${source} is not ${what}: ${why}`);
 };
 
 /** What an approver is asked. */

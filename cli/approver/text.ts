@@ -1,9 +1,13 @@
-/** What an approver reads before they sign. What others wrote stays on one line, and says so. */
+/**
+ * What an approver reads before they sign. As on a device's screen, each line of what others wrote begins with a mark, with
+ * which no line of our own does; so none of them looks like another row, however it is filled.
+ */
 
 import { addressOf } from "../../protocol/bitcoin/address.ts";
 import { isWitnessProgram } from "../../protocol/bitcoin/script.ts";
 import { fromHex, toHex } from "../../protocol/bytes.ts";
 import type { DeviceLimits, DeviceQuestion } from "../../protocol/device/limits.ts";
+import type { Fact } from "../../protocol/outcome.ts";
 import { showFeerate, showMsat } from "../../signer/policy/amounts.ts";
 import { plain } from "../json.ts";
 import { table } from "../terminal.ts";
@@ -19,14 +23,64 @@ const subjects: Readonly<Record<DeviceQuestion["subject"], string>> = {
 export const timeOf = (seconds: bigint): string =>
   seconds === 0n ? "" : new Date(Number(seconds) * 1000).toISOString().replace(".000Z", "Z");
 
-export const questionText = ({ id, subject, amount, shown, asked }: DeviceQuestion): string =>
+/** Of a terminal that does not say how wide it is. */
+const usualColumns = 80;
+const quoteMark = "> ";
+/** Between a label and what stands behind it. */
+const gap = 2;
+
+/** A label is our core's own word; whatever else stands in its place is quoted as well. */
+const label = /^[A-Za-z][A-Za-z0-9]{0,17}$/;
+
+/** East Asian letters and pictures take two columns. */
+const widthOf = (one: string): number => ((one.codePointAt(0) ?? 0) < 0x1100 ? 1 : 2);
+
+const chunks = (words: string, columns: number): readonly string[] => {
+  const lines = [""];
+  let used = 0;
+  for (const one of words) {
+    used += widthOf(one);
+    if (used > columns) {
+      lines.push("");
+      used = widthOf(one);
+    }
+    lines[lines.length - 1] += one;
+  }
+  return lines;
+};
+
+/** Several blanks in a row could push what follows to where it looks like something else. */
+const seen = (words: string): string =>
+  plain(words).replaceAll(/ {2,}|^ | $/g, ({ length }) =>
+    length === 1 ? "\\u{20}" : `\\{${length} blanks}`,
+  );
+
+const labelled = ({ name, value }: Fact): readonly [string, string] =>
+  label.test(name) ? [name, value] : ["also", `${name}: ${value}`];
+
+const quotedRows = (shown: readonly Fact[], columns: number): readonly (readonly string[])[] => {
+  const rows = shown.map(labelled);
+  const widest = Math.max(...["in all", ...rows.map(([name]) => name)].map(({ length }) => length));
+  const room = Math.max(16, columns - widest - gap - quoteMark.length);
+  return rows.flatMap(([name, words]) =>
+    chunks(seen(words), room).map((line, i) => [i > 0 ? "" : name, `${quoteMark}${line}`]),
+  );
+};
+
+export const questionText = (
+  { id, subject, amount, shown, asked }: DeviceQuestion,
+  columns = usualColumns,
+): string =>
   table([
     ["to", subjects[subject]],
     ["in all", showMsat(amount)],
-    ...shown.map(({ name, value }) => [plain(name), `"${plain(value)}"`]),
+    ...quotedRows(shown, Math.min(columns, usualColumns)),
     ...(asked === 0n ? [] : [["asked", timeOf(asked)]]),
     ["id", toHex(id)],
   ]);
+
+/** Its list of outputs ends before they do; on the device's screen too. */
+export const hasMore = ({ shown }: DeviceQuestion): boolean => shown.some(({ name }) => name === "andMore");
 
 const networks = ["bitcoin", "testnet", "regtest"] as const;
 

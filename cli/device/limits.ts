@@ -11,7 +11,7 @@ import { SetupError } from "../../signer/setup-error.ts";
 import { type Admin, type AdminOptions, print, withAdmin } from "../admin.ts";
 import { printPaper } from "../approver/papers.ts";
 import { limitsRows } from "../approver/text.ts";
-import { Unable } from "../exit.ts";
+import { type Exit, Unable } from "../exit.ts";
 import { toJson } from "../json.ts";
 import { withNodeOption } from "../nodes.ts";
 import { table } from "../terminal.ts";
@@ -34,20 +34,25 @@ export const standingNow = async (
   return { name, now };
 };
 
-/** Ends the command where it is not done. */
-export const checkResult = ({ result, because }: Reply<"deviceLimits">): void => {
+export const exitOfResult = (result: Reply<"deviceLimits">["result"]): Exit => {
   switch (result) {
     case "done":
-      return;
+      return "ok";
     case "away":
     case "busy":
-      throw new Unable("unavailable", because);
+      return "unavailable";
     case "none":
     case "denied":
     case "unknown":
     case "unsigned":
-      throw new Unable("refused", because);
+      return "refused";
   }
+};
+
+/** Ends the command where it is not done. */
+const checkResult = ({ result, because }: Reply<"deviceLimits">): void => {
+  const exit = exitOfResult(result);
+  if (exit !== "ok") throw new Unable(exit, because);
 };
 
 const text = ({ limits, left }: Pick<Now, "limits" | "left">): string =>
@@ -192,7 +197,7 @@ const withChanges = (command: Command): Command =>
     )
     .option(
       "--each <sat>",
-      "the most of it that one payment or opening takes, fees included",
+      "the most of it that one payment takes with the fee that it may cost, or one opening without its transaction's",
       satoshi("--each"),
     )
     .addOption(new Option("--forwarding <yes|no>", "whether payments of others pass").choices(["yes", "no"]))

@@ -26,8 +26,10 @@ const step = u64("steps of the records", (n) => n);
 const page = blob("sealed page", longestPage, (bytes) => bytes);
 /** The device tells the highest again when it is opened, so that a store that was put back is seen. */
 const witness = u64("commits of the signer's store", (n) => n);
+/** Before the records' 32 bits end, with room for whatever has a day or more to run. */
+const lastSecond = 4_000_000_000n;
 const seconds = u64("seconds since 1970, as the signer believes", (n) => {
-  if (n > 1n << 40n) throw invalid("further away than any clock");
+  if (n > lastSecond) throw invalid("further away than any clock");
   return n;
 });
 
@@ -75,7 +77,7 @@ const requests = {
   }),
   vouch: kind(
     "Lets a person at the device say which channels that others paid into are in the chain: before, what they receive covers nothing.",
-    {},
+    { step },
   ),
   limits: kind("Asks for what may be changed of its rules, and what is left of its allowance.", {}),
   setLimits: kind(
@@ -84,6 +86,7 @@ const requests = {
   ),
   questions: kind("Asks for what waits for a person, in the words that an approver signs.", {}),
   answer: kind("Brings the approvers' answer to a question, in the place of a person's at the device.", {
+    step,
     approval: fixed("id of the question", 32, (raw) => raw),
     verdict,
     signatures: approverSignatures,
@@ -104,6 +107,7 @@ export const coreRefusals = [
   "unknown",
   "room",
   "unsigned",
+  "tier",
 ] as const;
 export type CoreRefusal = (typeof coreRefusals)[number];
 
@@ -123,6 +127,7 @@ export const coreRefusalMeanings: Readonly<Record<CoreRefusal, string>> = {
   unknown: "There is no such question, or it is decided.",
   room: "More records than it has memory for.",
   unsigned: "Too few of the approvers that it knows have signed this, as it stands now.",
+  tier: "It keeps nodes whose host tells everything (tier `full`), and no others.",
 };
 
 const change = message("PageChange", { key: pageKey, page: maybe(page) });

@@ -4,6 +4,7 @@ import type { Carrier, Frame } from "../frame.ts";
 import { Malformed } from "../malformed.ts";
 import type { Transport, Unplugged } from "../transport.ts";
 import type { KeyPair } from "../x25519.ts";
+import { admittedOf } from "./admitted.ts";
 import { type Approach, approach } from "./approach.ts";
 import { LinkError } from "./failure.ts";
 import { type Complaint, type Hello, usualMessage } from "./hello.ts";
@@ -54,6 +55,8 @@ interface Entry {
   readonly reject: (error: unknown) => void;
   sends: number;
   sentIn: Session | undefined;
+  /** The session in which the device said that a person is asked. */
+  shownIn: Session | undefined;
   stopPatience: (() => void) | undefined;
 }
 
@@ -163,8 +166,8 @@ export const openLink = (options: LinkOptions): Link => {
     });
   };
 
-  /** The first so many, in the order in which they were asked. */
-  const admitted = (): readonly Entry[] => [...entries.values()].slice(0, width);
+  const admitted = (): readonly Entry[] =>
+    admittedOf([...entries.values()], width, state.is === "live" ? state : undefined);
 
   const sealed = (session: Session, piece: () => Piece | undefined) => (): Frame | undefined => {
     if (state.is !== "live" || state.session !== session) return undefined;
@@ -241,6 +244,7 @@ export const openLink = (options: LinkOptions): Link => {
       case "keepalive":
         if (entry === undefined) return;
         patient(entry);
+        entry.shownIn = piece.waits === "person" && state.is === "live" ? state.session : undefined;
         entry.onWaiting?.(piece.waits);
         return;
       case "failed":
@@ -347,6 +351,7 @@ export const openLink = (options: LinkOptions): Link => {
         reject,
         sends: 0,
         sentIn: undefined,
+        shownIn: undefined,
         stopPatience: undefined,
       });
     });

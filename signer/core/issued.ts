@@ -3,9 +3,9 @@
 import { toHex } from "../../protocol/bytes.ts";
 import { isKnown, type Maybe, unknown } from "../../protocol/codec.ts";
 import type { PaymentHash } from "../../protocol/units.ts";
-import { expired } from "./payments/square.ts";
+import { crowdedOut, expired } from "./payments/square.ts";
 import { freshPayment, type Issued, type Payment } from "./state.ts";
-import type { Change, Changes, View } from "./step.ts";
+import type { Change, Changes, Settings, View } from "./step.ts";
 
 export interface Issue {
   readonly hash: PaymentHash;
@@ -57,12 +57,20 @@ const some = (view: View, key: string): View => {
 };
 
 /** Undefined where there is no room. */
-export const withIssued = (view: View, issue: Issue): Change | undefined => {
+export const withIssued = (
+  view: View,
+  issue: Issue,
+  settings: Pick<Settings, "clockless"> = {},
+): Change | undefined => {
   const key = toHex(issue.hash);
   const before = view.payments.get(key) ?? freshPayment(issue.hash);
   const needsRoom = (gone: Change["payments"]): boolean => !isKnown(before.issued) && isFull(view, gone);
-  const few = expired(some(view, key), forgotten, key);
-  const { payments: gone, ...rest } = needsRoom(few.payments) ? expired(view, forgottenAtMost, key) : few;
+  const making = (): Pick<Change, "payments" | "node"> =>
+    settings.clockless === true
+      ? crowdedOut(view, { most: forgotten, but: key })
+      : expired(view, { most: forgottenAtMost, but: key }, settings);
+  const few = expired(some(view, key), { most: forgotten, but: key }, settings);
+  const { payments: gone, ...rest } = needsRoom(few.payments) ? making() : few;
   if (needsRoom(gone)) return undefined;
   const issued = merged(before.issued, issue.amount ?? unknown, untilOf(issue, view.now));
   return { ...rest, payments: new Map([...(gone ?? []), [key, { ...before, issued }]]) };

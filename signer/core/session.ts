@@ -76,6 +76,7 @@ import {
   type View,
 } from "./step.ts";
 import { type Decided, steps } from "./steps/index.ts";
+import { decidedIn } from "./time.ts";
 
 export type { Road, Session } from "./road.ts";
 
@@ -224,7 +225,7 @@ export const openSession = async ({
   };
 
   const decide = (name: Name, body: Request<Name>, hash: Uint8Array, id: ChannelId | undefined, work: Work) =>
-    (steps[name as Decided] as Step<Name, unknown>).decide({
+    decidedIn(steps[name as Decided] as Step<Name, unknown>, {
       body,
       hash,
       settings: effective,

@@ -10,6 +10,7 @@ import { Fault } from "../core/fault.ts";
 import { KeysAway } from "../core/ports.ts";
 import type { Absence } from "./away.ts";
 import type { Shelf } from "./shelf.ts";
+import { stepping } from "./stepping.ts";
 
 type DeviceName = keyof typeof deviceOperations;
 
@@ -38,8 +39,6 @@ type Result = Reply<"deviceLimits">["result"];
 
 /** A device that is asked how it stands answers at once, or is away. */
 const briefMs = 2_000;
-/** Steps may be taken while a person decides. */
-const tries = 4;
 
 const resultOf: Readonly<Partial<Record<CoreRefusal, Result>>> = {
   busy: "busy",
@@ -83,6 +82,8 @@ const refusedBy = (answer: CoreAnswer): Reply<"deviceLimits"> => {
 };
 
 export const deviceAdmin = ({ name, state, shelf, request, inTurn, decided }: Reach): DeviceAdmin => {
+  const stepped = stepping({ shelf, request, inTurn });
+
   const now = async (): Promise<Now> => {
     const limits = await request(() => ({ is: "limits" }), briefMs);
     const waiting = await request(() => ({ is: "questions" }), briefMs);
@@ -97,20 +98,12 @@ export const deviceAdmin = ({ name, state, shelf, request, inTurn, decided }: Re
   };
 
   const setLimits = async ({ limits, signatures }: Request<"deviceLimits">) => {
-    const body = (): CoreRequest => ({ is: "setLimits", step: shelf.step(), limits, signatures });
-    // A person may take their time, and nothing else is to wait for them. Whom they agreed with the device remembers.
-    let answer = await request(body);
-    for (let i = 0; i < tries && isStale(answer); i++)
-      answer = await inTurn(async () => {
-        const again = await request(body);
-        if (again.is === "pages") await shelf.keep(again);
-        return again;
-      });
+    const answer = await stepped((step) => ({ is: "setLimits", step, limits, signatures }));
     return answer.is === "limits" ? ended("done") : refusedBy(answer);
   };
 
   const answer = async ({ approval, verdict, signatures }: Request<"deviceAnswer">) => {
-    const answered = await request(() => ({ is: "answer", approval, verdict, signatures }));
+    const answered = await stepped((step) => ({ is: "answer", step, approval, verdict, signatures }));
     if (answered.is !== "verdict") return refusedBy(answered);
     await decided(approval, answered.verdict, answered.by);
     return ended("done");
@@ -133,6 +126,3 @@ export const deviceAdmin = ({ name, state, shelf, request, inTurn, decided }: Re
     },
   };
 };
-
-const isStale = (answer: CoreAnswer): boolean =>
-  answer.is === "pages" || (answer.is === "refused" && answer.why === "pages-old");

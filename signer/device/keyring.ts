@@ -3,11 +3,10 @@
  * pulled at any time: who waits goes on waiting for a while, and is then told that the device is away.
  */
 
-import { fromHex, toHex } from "../../protocol/bytes.ts";
-import { unknown } from "../../protocol/codec.ts";
+import { toHex } from "../../protocol/bytes.ts";
 import type { CoreAnswer, CoreRequest } from "../../protocol/device/core.ts";
 import type { ConsentBy, Verdict } from "../../protocol/device/limits.ts";
-import { type Link, LinkError } from "../../protocol/link.ts";
+import { type AskOptions, type Link, LinkError } from "../../protocol/link.ts";
 import {
   type AnyRequest,
   type Name,
@@ -16,16 +15,18 @@ import {
   unpackReply,
 } from "../../protocol/operations/index.ts";
 import type { Outcome } from "../../protocol/outcome.ts";
-import { type ChannelId, msat, type NodeId, paymentHash } from "../../protocol/units.ts";
+import type { ChannelId, NodeId } from "../../protocol/units.ts";
 import { LinkUnavailable } from "../../protocol/wire/links/trouble.ts";
 import { Fault } from "../core/fault.ts";
 import { channelIn } from "../core/places.ts";
-import { type Durable, type Job, type Keyring, KeysAway, type Second, type Signed } from "../core/ports.ts";
+import type { Durable, Job, Keyring, Second, Signed } from "../core/ports.ts";
 import { type DeviceAdmin, deviceAdmin } from "./admin.ts";
 import { type Absence, absenceOf, keysAway } from "./away.ts";
+import { openConsulting, unexpected } from "./consulting.ts";
 import { publicFacts, type Told } from "./facts.ts";
-import { doubtOf, isHeard, questionOf, type Uncovered, uncoveredIn, vouching } from "./questions.ts";
+import { doubtOf, isHeard, questionOf, vouching } from "./questions.ts";
 import type { Shelf } from "./shelf.ts";
+import { stepping } from "./stepping.ts";
 import { askCore, DeviceBroken, type Kept, NotOpen, visit } from "./visit.ts";
 
 export interface DeviceTimes {
@@ -70,11 +71,6 @@ const pause = (ms: number): Promise<void> =>
     setTimeout(done, ms).unref();
   });
 
-/** A question waits for its person as long as it is one. */
-const personPatienceMs = 24 * 3_600_000;
-const unexpected = (): Error =>
-  new Fault("keyring", "the device answers something else than what it was asked");
-
 export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring => {
   const { name, node, connect, shelf, now, witness, onState, report } = options;
   const times: DeviceTimes = { ...usualDeviceTimes, ...options.times };
@@ -87,8 +83,6 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
   let waiting = Promise.withResolvers<void>();
   let turn: Promise<unknown> = Promise.resolve();
   let verdicts: Verdicts = async () => ({ is: "reply", reply: {} }) as Outcome<Name>;
-  /** Questions that wait for the person, by id. */
-  const questions = new Map<string, { readonly done: Promise<void>; readonly wake: () => void }>();
 
   const enter = (next: Absence | "open", what = ""): void => {
     if (state === next && because === what) return;
@@ -124,12 +118,13 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
   const request = async (
     body: () => CoreRequest | Promise<CoreRequest>,
     patienceMs = times.patienceMs,
+    options?: AskOptions,
   ): Promise<CoreAnswer> => {
     const until = performance.now() + patienceMs;
     for (;;) {
       const over = await ready(until);
       try {
-        const answer = await askCore(over, await body());
+        const answer = await askCore(over, await body(), options);
         if (answer.is !== "refused" || answer.why !== "order") return answer;
         leave("opening", "it was started again");
         await over.close();
@@ -199,6 +194,8 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
     return mine;
   };
 
+  const stepped = stepping({ shelf, request, inTurn });
+
   /** Channels whose last request waits for a person: what follows in them waits too, and nothing else does. */
   const held = new Map<ChannelId, Promise<Outcome<Name>>>();
 
@@ -231,30 +228,6 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
     }
   };
 
-  const vouch = async (): Promise<void> => {
-    for (;;) {
-      const answer = await request(() => ({ is: "vouch" }), personPatienceMs);
-      if (answer.is === "verdict" || (answer.is === "refused" && answer.why === "unknown")) return;
-      if (answer.is !== "refused") throw unexpected();
-      await pause(times.retryMs);
-      if (closed) return;
-    }
-  };
-
-  /** What went out came back where the device can't see it: that its cover may go, a person says there as of a payment. */
-  const giveUp = async ({ hash, amount }: Uncovered): Promise<void> => {
-    const none = { payee: unknown, invoice: "", source: "", feeLimit: msat(0n) } as const;
-    const body = {
-      node,
-      kind: "keysend",
-      hash: paymentHash(fromHex(hash)),
-      amount: msat(amount),
-      ...none,
-    } as const;
-    const id = questionOf(await inTurn(() => judgeNow({ name: "proposePayment", body })));
-    if (id !== undefined) await consult(id);
-  };
-
   /** Both records are told of it: the device's, and this signer's. */
   const decided = async (approval: Uint8Array, verdict: Verdict, how: ConsentBy): Promise<void> => {
     const by = how === "person" ? `device ${name}` : `device ${name}, ${how}`;
@@ -265,46 +238,18 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
     // This signer's record first: a yes that only the device has is never said here again. Where it can't be kept now,
     // it stays open there, and is given again when the host asks.
     const own = await verdicts(approval, verdict, by);
-    if (verdict === "approve" && !isHeard(own)) return questions.get(toHex(approval))?.wake();
+    if (verdict === "approve" && !isHeard(own)) return wake(toHex(approval));
     const outcome = await inTurn(() => judgeNow(told));
     // What is in no record of a device was about a channel.
-    questions.get(outcome.is === "reply" ? toHex(approval) : vouching)?.wake();
+    wake(outcome.is === "reply" ? toHex(approval) : vouching);
   };
 
-  const consult = async (id: string): Promise<void> => {
-    const approval = fromHex(id);
-    for (;;) {
-      const answer = await request(() => ({ is: "consult", approval }), personPatienceMs);
-      if (answer.is === "verdict") return decided(approval, answer.verdict, answer.by);
-      // Decided meanwhile, or its time is over.
-      if (answer.is === "refused" && answer.why === "unknown") return;
-      if (answer.is !== "refused") throw unexpected();
-      await pause(times.retryMs);
-      if (closed) return;
-    }
-  };
-
-  let consulting: Promise<unknown> = Promise.resolve();
-  /** One after the other; a question that is on the screen is not asked twice. */
-  const consulted = (id: string): Promise<void> => {
-    const known = questions.get(id);
-    if (known !== undefined) return known.done;
-    const woken = Promise.withResolvers<void>();
-    const mine = consulting
-      .then(() => {
-        const uncovered = uncoveredIn(id);
-        if (uncovered !== undefined) return giveUp(uncovered);
-        return id === vouching ? vouch() : consult(id);
-      })
-      .catch((error: unknown) => {
-        if (!closed && !(error instanceof KeysAway)) report(error);
-      })
-      .finally(() => questions.delete(id));
-    const done = Promise.race([mine, woken.promise]);
-    questions.set(id, { done, wake: woken.resolve });
-    consulting = mine;
-    return done;
-  };
+  const { consulted, wake } = openConsulting({
+    ...{ node, request, stepped, decided, report },
+    propose: (body) => inTurn(() => judgeNow({ name: "proposePayment", body })),
+    pause: () => pause(times.retryMs),
+    isClosed: () => closed,
+  });
 
   const run = async (): Promise<void> => {
     while (!closed) {

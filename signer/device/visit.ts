@@ -146,6 +146,8 @@ const refusedBy = (answer: CoreAnswer): Error => {
   switch (answer.why) {
     case "network":
       return new NotOpen("wrong-device", "it keeps a node of another network, tier or index");
+    case "tier":
+      return new NotOpen("wrong-device", "it keeps nodes whose host tells everything (tier full) alone");
     case "denied":
     case "busy":
       return new NotOpen("busy", `the person at the device: ${answer.why}`);

@@ -105,14 +105,14 @@ const coreRequests: Each<CoreRequest> = {
   ecdh: [{ point: some }],
   payerKey: [{ tweak: filled(0x99, 32) }, { tweak: new Uint8Array(0) }],
   random: [{ count: 32 }],
-  vouch: [{}],
+  vouch: [{ step: 41n }],
   limits: [{}],
   setLimits: [
     { step: 41n, limits, signatures: [] },
     { step: 41n, limits, signatures: [signature] },
   ],
   questions: [{}],
-  answer: [{ approval: filled(0x88, 32), verdict: "approve", signatures: [signature] }],
+  answer: [{ step: 41n, approval: filled(0x88, 32), verdict: "approve", signatures: [signature] }],
 };
 
 const pages: readonly PageChange[] = [

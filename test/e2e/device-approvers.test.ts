@@ -142,8 +142,8 @@ test("an approver whom the person at the device pins answers what waits, from an
 
   const signed = await kept("signed.json", "approver", ...sign, asked);
   expect(await json("device", "submit", "--dir", dir, signed, "--json")).toEqual({
-    answers: [{ id, verdict: "approve" }],
-    limits: false,
+    answers: [{ id, verdict: "approve", result: "done", because: "" }],
+    limits: [],
   });
   expect(await paying).toMatchObject({ standing: "approved" });
 });
@@ -158,7 +158,7 @@ test("the approvers give an allowance, which pays without a word until it is use
   );
   expect(await json("device", "submit", "--dir", dir, signed, "--json")).toEqual({
     answers: [],
-    limits: true,
+    limits: [{ limits: expect.objectContaining({ allowance: "50000000" }), result: "done", because: "" }],
   });
   const from = shown.length;
   expect(await propose("b")).toMatchObject({ standing: "approved" });
@@ -174,6 +174,34 @@ test("the approvers give an allowance, which pays without a word until it is use
     /^Keys are on the device device: open, 10,000 sat left of its allowance\.$/m,
   );
   expect((await run("device", "limits", "show", "--dir", dir)).stdout).toMatch(/of it left +10,000 sat/);
+});
+
+test("a refusal among several answers holds up none of the others, and is said", async () => {
+  const paying = propose("c");
+  await expect
+    .poll(async () => (await run("device", "questions", "--dir", dir)).stdout, { timeout: 20_000 })
+    .toMatch(/^id /m);
+  const asked = await kept("asked.json", "device", "questions", "--dir", dir, "--json");
+  const [question] = (JSON.parse(readFileSync(asked, "utf8")) as { questions: { id: string }[] }).questions;
+  const id = question?.id ?? "";
+  const sign = ["sign", "--key", key, "--passphrase-file", pass, "--approve", id, asked];
+  const good = await kept("good.json", "approver", ...sign);
+  const signed = JSON.parse(readFileSync(good, "utf8")) as { answers: { signature: string }[] };
+  const [answer] = signed.answers;
+  const junk = Array.from({ length: 20 }, (_, n) => ({ ...answer, signature: `${n + 10}`.repeat(64) }));
+  const bad = join(home, "bad.json");
+  const stray = "11".repeat(32);
+  writeFileSync(bad, JSON.stringify({ ...signed, answers: [{ ...answer, id: stray }, ...junk] }));
+  const { code, stdout, stderr } = await run("device", "submit", "--dir", dir, bad, good, "--json");
+  expect([code, stderr]).toEqual([3, expect.stringContaining("1 of 2 not taken. No such question")]);
+  expect(JSON.parse(stdout)).toEqual({
+    answers: [
+      { id: stray, verdict: "approve", result: "unknown", because: expect.stringContaining("No such") },
+      { id, verdict: "approve", result: "done", because: "" },
+    ],
+    limits: [],
+  });
+  expect(await paying).toMatchObject({ standing: "approved" });
 });
 
 test("what is wrong is said", async () => {

@@ -346,7 +346,7 @@ describe("approvers", () => {
     const good: Statement = { is: "answer", mark, node, question, verdict: "approve" };
     const signed = (statement: Statement) =>
       core.ask({
-        ...{ is: "answer", approval: question.id, verdict: "approve" },
+        ...{ is: "answer", step: core.step, approval: question.id, verdict: "approve" },
         signatures: [one, two].map((by) => by.sign(statement)),
       });
     for (const [what, changed] of [
@@ -393,6 +393,7 @@ describe("approvers", () => {
     const statement: Statement = { is: "answer", mark, node, question, verdict: "approve" };
     const old = {
       is: "answer",
+      step: core.step,
       approval: question.id,
       verdict: "approve",
       signatures: [one, two].map((by) => by.sign(statement)),

@@ -67,7 +67,10 @@ export const families: readonly Family[] = [
   {
     n: 13,
     name: "devices: exchanged, replayed, intercepted, unplugged",
-    tests: [file("device"), file("device-core"), file("device-sums"), file("device-limits")],
+    tests: [
+      ...[file("device"), file("device-core"), file("device-sums"), file("device-limits")],
+      ...[file("device-consent"), file("device-approvers"), file("device-stuck")],
+    ],
   },
   { n: 14, name: "a store put back to an older copy", tests: [file("rollback")] },
   { n: 15, name: "an audit log cut, edited, reordered or mixed", tests: [file("audit")] },

@@ -123,15 +123,19 @@ describe("a fee that is stolen by lies about values", () => {
 describe("an input of ours that is called somebody else's", () => {
   test("in turns: never are both signed", async () => {
     // With a fee of ours that leaves a charge, and with none.
-    for (const back of [999_500n, 1_000_000n])
+    for (const [back, proven] of [
+      [999_500n, true],
+      [1_000_000n, true],
+      [1_000_000n, false],
+    ] as const)
       for (const order of [
         [0, 1],
         [1, 0],
       ] as const) {
         const on = await rig({ policy: strict });
         const coins = [
-          await walletCoin(on, 1_000_000n, { label: "a", proven: false }),
-          await walletCoin(on, 1_000_000n, { label: "b", proven: false }),
+          await walletCoin(on, 1_000_000n, { label: "a", proven }),
+          await walletCoin(on, 1_000_000n, { label: "b", proven }),
         ] as const;
         const built = await request(on, coins, [await toWallet(on, back), toOther(999_500n)]);
         const got = [false, false];
@@ -166,16 +170,34 @@ describe("an input of ours that is called somebody else's", () => {
   });
 });
 
-test("what a stranger's input seems to pay for counts as sent, and the day ends it", async () => {
-  const on = await rig({ policy: { ...strict, maxSentPerDay: 10_000_000n as never } });
-  let stolen = 0n;
-  for (let n = 0; n < 20; n++) {
+describe("what a stranger's input does not pay for", () => {
+  const once = async (on: Rig, n: number, theirs: Coin, pays: bigint): Promise<string> => {
     const mine = await walletCoin(on, 100_000n, { label: `mine ${n}` });
-    const theirs = foreignCoin(50_000n, { label: `theirs ${n}` });
-    const built = await request(on, [mine, theirs], [await toWallet(on, 98_000n), toOther(51_500n)]);
-    if ((await on.outcome("spend", built.body)).is === "reply") stolen += 2_000n;
-  }
-  expect(stolen).toBe(10_000n);
+    const built = await request(on, [mine, theirs], [await toWallet(on, 98_000n), toOther(pays)]);
+    const outcome = await on.outcome("spend", built.body);
+    return outcome.is === "refusal" ? outcome.refusal.rule : outcome.is;
+  };
+
+  test("is a payment to others, however much is said of that input", async () => {
+    const on = await rig({ policy: strict });
+    const shown = (label: string) => foreignCoin(50_000n, { proven: true, label });
+    const no = "onchain-no-unknown-outputs";
+    expect(await once(on, 1, shown("one"), 50_000n)).toBe("reply");
+    expect(await once(on, 2, shown("two"), 50_001n)).toBe(no);
+    // A signature of BIP 143 says nothing of another input's value.
+    expect(await once(on, 3, foreignCoin(90_000n, { label: "three" }), 50_000n)).toBe(no);
+  });
+
+  test("counts as sent where nobody is asked, and the day ends it", async () => {
+    const unattended = { unattendedFunding: sat(100_000n), maxSentPerDay: 10_000_000n as never };
+    const on = await rig({ policy: { ...strict, ...unattended } });
+    let stolen = 0n;
+    for (let n = 0; n < 20; n++) {
+      const theirs = foreignCoin(50_000n, { label: `theirs ${n}`, proven: true });
+      if ((await once(on, n, theirs, 51_500n)) === "reply") stolen += 1_500n;
+    }
+    expect(stolen).toBe(9_000n);
+  });
 });
 
 test("many inputs of a stranger do not make our fee larger", async () => {

@@ -71,7 +71,7 @@ export const answerTo = async (
   const { mark } = await limitsOf(core);
   const statement: Statement = { is: "answer", mark, node: node as never, question, verdict };
   return core.ask({
-    ...{ is: "answer", approval: question.id, verdict },
+    ...{ is: "answer", step: core.step, approval: question.id, verdict },
     signatures: approvers.map((one) => one.sign(statement)),
   });
 };

@@ -271,6 +271,8 @@ export const rigOver = (
       }
       if (request.name === "listApprovals")
         return { is: "reply", reply: listed(core, time(), request.body.state) };
+      if (request.name === "proposePayment" && request.body.kind === "rebalance")
+        return elsewhere.leave("a device takes no rebalance");
       if (!judgedTwice.has(request.name) && request.name !== "decideApproval")
         return elsewhere.leave(`a device is not asked for ${request.name}`);
       // An administrator's yes is worth nothing there: a person at the device has to say it.
@@ -357,6 +359,8 @@ export const deviceRig = async (options: RigOptions = {}): Promise<Rig> => {
   for (const what of ["chain", "wrap", "disk", "verify"] as const)
     if (options[what] !== undefined && !elsewhere.ignored.includes(what))
       elsewhere.leave(`a device has its own ${what}, or none`);
+  if (options.tier !== undefined && options.tier !== "full")
+    elsewhere.leave("a device keeps nodes of tier full alone");
   let now = options.policy;
   const core = await openCore({
     policy: (network) => policyOf(now)(network),

@@ -1,5 +1,15 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -128,6 +138,19 @@ describe("options of Node", () => {
 
   test.each(["NODE_V8_COVERAGE", "NODE_DEBUG", "NODE_DEBUG_NATIVE"])("%s is refused", (name) => {
     expect(openDoor({ execArgv: [], env: { [name]: "x" }, inspected: false })?.message).toContain(name);
+  });
+
+  test("compiled code is taken from where nobody else writes, and refused from anywhere else", () => {
+    const cache = join(home, "compiled");
+    const door = (path: string) =>
+      openDoor({ execArgv: [], env: { NODE_COMPILE_CACHE: path }, inspected: false })?.message;
+    mkdirSync(cache, { mode: 0o700 });
+    expect(door(cache)).toBeUndefined();
+    for (const mode of [0o720, 0o702, 0o777]) {
+      chmodSync(cache, mode);
+      expect(door(cache)).toContain("NODE_COMPILE_CACHE");
+    }
+    expect(door(join(home, "none"))).toContain("NODE_COMPILE_CACHE");
   });
 
   test("a debugger that is on already is refused, however it was opened", async () => {

@@ -261,6 +261,56 @@ describe("what is remembered of invoices", () => {
     expect(gone[1]).toEqual(gone[0]);
   });
 
+  describe("where no clock is", () => {
+    const clockless = true;
+    const aged = (): Map<string, Payment> => {
+      const payments = full(plainTime + 2);
+      for (const [n, until] of [
+        [7, 1],
+        [9, 0],
+      ] as const) {
+        const hash = hashOf(`full ${n}`);
+        payments.set(toHex(hash), { ...freshPayment(hash), issued: { amount: unknown, until } });
+      }
+      return payments;
+    };
+    const goneFor = (payments: ReadonlyMap<string, Payment>, now: number, label = "one more") => {
+      const change = withIssued(viewOf(payments, now), issue(label), { clockless });
+      return [...(change?.payments ?? [])].flatMap(([key, one]) => (one === undefined ? [key] : []));
+    };
+    const keyed = (n: number): string => toHex(hashOf(`full ${n}`));
+
+    test("stays while there is room, however late it is said to be", () => {
+      const payments = aged();
+      payments.delete(keyed(11));
+      expect(goneFor(payments, 0xffff_ffff)).toEqual([]);
+      const few = new Map([...payments].slice(0, 100));
+      expect(goneFor(few, 0xffff_ffff)).toEqual([]);
+    });
+
+    test("goes when there is none, the oldest first, whether or not it has expired", () => {
+      const gone = goneFor(aged(), plainTime);
+      expect(gone).toHaveLength(16);
+      expect(gone.slice(0, 2)).toEqual([keyed(9), keyed(7)]);
+      expect(goneFor(aged(), plainTime, "full 9")).toEqual([]);
+    });
+
+    test("never goes with a payment that could be made again", () => {
+      const payments = aged();
+      const paid = (until: number) => ({
+        ...{ content: new Uint8Array(32), kind: "keysend", amount: 5n, feeLimit: 0n },
+        ...{ payee: unknown, at: plainTime, until },
+      });
+      const [first, second] = [payments.get(keyed(9)), payments.get(keyed(7))];
+      if (first === undefined || second === undefined) throw new Error("not there");
+      const now = plainTime + 86_400;
+      payments.set(keyed(9), { ...first, settledOut: 5n, intent: paid(plainTime + 1) } as Payment);
+      payments.set(keyed(7), { ...second, settledOut: 5n, intent: paid(plainTime) } as Payment);
+      expect(goneFor(payments, now)).not.toContain(keyed(9));
+      expect(goneFor(payments, now)).toContain(keyed(7));
+    });
+  });
+
   test("leaves room to what was paid, and its own to what is paid", () => {
     const hash = hashOf("both");
     const payments = full(plainTime).set(toHex(hash), { ...freshPayment(hash), settledIn: 5n });

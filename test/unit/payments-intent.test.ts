@@ -5,6 +5,8 @@ import type { Request } from "../../protocol/operations/index.ts";
 import { msat, type NodeId } from "../../protocol/units.ts";
 import { withIssued } from "../../signer/core/issued.ts";
 import type { Proof } from "../../signer/core/payments/proposal.ts";
+import { presetNames, presetPolicy } from "../../signer/core/policy/presets.ts";
+import { routingFeeLimit } from "../../signer/core/policy.ts";
 import { refuse } from "../../signer/core/rule.ts";
 import { textOf } from "../../signer/core/rules/table.ts";
 import { type Approval, freshNode, type NodeState, type Payment } from "../../signer/core/state.ts";
@@ -48,6 +50,13 @@ const proofOf = (changes: Partial<Proof> = {}, label = "tea"): Proof => ({
 });
 const signed = (changes: Partial<Proof> = {}): Proof =>
   proofOf({ signed: true, payee, network: "regtest", expires: now + 600, ...changes });
+/** An invoice that says what it asks for. */
+const full = (changes: Partial<Proof> = {}): Proof => signed({ amount: 1_000n, ...changes });
+const givenPreset = (name: (typeof presetNames)[number]) => {
+  const preset = presetPolicy(name, "regtest");
+  if (preset === undefined) throw new Error(name);
+  return preset;
+};
 
 type Policy = Parameters<typeof settingsOf>[0];
 interface Asked {
@@ -261,10 +270,55 @@ describe("a proposal that a person has to see", () => {
     const listed = { ...policy, payees: [payee] };
     const standing = (asked: Asked) => proposed({ body, ...asked }).reply?.standing;
     expect(standing({ policy: { unattendedPayment: msat(1_010n) } })).toBe("approved");
-    expect(standing({ policy: listed, proof: signed() })).toBe("approved");
-    expect(standing({ policy: listed, proof: proofOf({ payee }) })).toBe("pending");
-    expect(standing({ policy: listed, proof: signed({ payee: node }) })).toBe("pending");
-    expect(standing({ policy: listed, proof: signed({ payee: unknown }) })).toBe("pending");
+    expect(standing({ policy: listed, proof: full() })).toBe("approved");
+    expect(standing({ policy: listed, proof: proofOf({ payee, amount: 1_000n }) })).toBe("pending");
+    expect(standing({ policy: listed, proof: full({ payee: node }) })).toBe("pending");
+    expect(standing({ policy: listed, proof: full({ payee: unknown }) })).toBe("pending");
+  });
+
+  test("is one that a listed payee did not name the amount of, or of which much goes to others on the way", () => {
+    const listed = {
+      ...policy,
+      payees: [payee],
+      maxRoutingFee: msat(10n ** 9n),
+      maxRoutingFeePpm: 1_000_000,
+    };
+    const standing = (amount: bigint, feeLimit: bigint, says: Proof["amount"] = amount) => {
+      const asked = { ...body, amount: msat(amount), feeLimit: msat(feeLimit) };
+      return proposed({ body: asked, policy: listed, proof: full({ amount: says }) }).reply?.standing;
+    };
+    expect(standing(1_000n, 10n, unknown)).toBe("pending");
+    // 2 %, or 100 sat, and never more than what is paid.
+    for (const [amount, most] of [
+      [1_000n, 1_000n],
+      [99_999n, 99_999n],
+      [5_000_000n, 100_000n],
+      [10_000_000n, 200_000n],
+    ] as const) {
+      expect(standing(amount, most)).toBe("approved");
+      expect(standing(amount, most + 1n)).toBe("pending");
+    }
+  });
+
+  test("is none that the presets let a route cost", () => {
+    for (const name of presetNames)
+      for (const amount of [1n, 99_999n, 4_999_999n, 50_000_001n, 1_000_000_000n]) {
+        const preset = { ...givenPreset(name), sending: true, payees: [payee] };
+        const feeLimit = routingFeeLimit(preset, msat(amount));
+        // Where nobody is asked about little, 2 % is what the preset lets a larger one cost.
+        if (preset.unattendedPayment === 0n && feeLimit > amount) continue;
+        const asked = { ...body, amount: msat(amount), feeLimit };
+        const { reply } = proposed({ body: asked, policy: preset, proof: full({ amount }) });
+        expect(reply?.standing, `${name} ${amount}`).toBe("approved");
+      }
+  });
+
+  test("is a rebalance without a fee, where nothing goes unattended", () => {
+    const free = { ...body, kind: "rebalance", amount: msat(0n), feeLimit: msat(0n) } as const;
+    const standing = (unattendedPayment: bigint) =>
+      proposed({ body: free, policy: { unattendedPayment: msat(unattendedPayment) } }).reply?.standing;
+    expect(standing(0n)).toBe("pending");
+    expect(standing(1n)).toBe("approved");
   });
 
   test("stands as it was answered, until its time is over", () => {

@@ -207,7 +207,7 @@ describe("a payment whose time is over", () => {
   const swept = (payments: readonly Payment[], most = 16, channels: readonly ChannelState[] = []) => {
     const sent = [{ hour: hourOf(over), amount: 1_000n }];
     const node = { ...freshNode, windows: { ...freshNode.windows, sent } };
-    const change = expired(viewOf(channels, { payments: paymentsOf(...payments), node }), most);
+    const change = expired(viewOf(channels, { payments: paymentsOf(...payments), node }), { most });
     return { gone: [...(change.payments ?? [])], left: change.node?.windows.sent[0]?.amount, change };
   };
   const intent = (until: number) => intentOf({ amount: 90n, feeLimit: 10n, at: over, until });
@@ -228,6 +228,17 @@ describe("a payment whose time is over", () => {
     });
     expect(swept([one], 16, [agreed({ htlcs: [out(1n)] })]).change).toStrictEqual({});
     expect(swept([one], 16, [agreed({ htlcs: [out(1n, "milk")] })]).gone.length).toBe(1);
+  });
+
+  test("is kept where no clock is, if it is an invoice of ours", () => {
+    const [paid, received] = [
+      paymentOf({ intent: intent(over) }, "a"),
+      paymentOf({ issued: issuedUntil(over) }),
+    ];
+    const both = paymentOf({ intent: intent(over), issued: issuedUntil(over) }, "b");
+    const payments = paymentsOf(paid, received, both);
+    const change = expired(viewOf([], { payments }), { most: 16 }, { clockless: true });
+    expect([...(change.payments?.keys() ?? [])]).toEqual([keyOf("a")]);
   });
 
   test("is forgotten with others, so many at once", () => {

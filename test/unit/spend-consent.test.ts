@@ -45,7 +45,7 @@ const subject = (scene: Scene): OnchainView => {
       script,
       allowed: false,
     })),
-    sums: { others, leaving, foreign: false, claimed: 0n },
+    sums: { others, given: others, leaving, foreign: false, claimed: 0n },
     txid: txidOf(scene.txid ?? "tx"),
     policy: { ...defaultPolicy("regtest"), unattendedFunding: 0n as Sat },
     view: { approvals, outpoints: new Map(states), now } as unknown as View,
@@ -169,12 +169,11 @@ describe("a person's word", () => {
     expect(beside).toMatchObject({ outputs: "1" });
   });
 
-  test("is not needed where others pay each other, and we no more than a fee", () => {
+  test("is not needed where others pay each other, and we a fee", () => {
     const { sums } = subject({ pays: [[5_000n]], leaving: 100n });
-    const limits = { weight: 1, min: 0n, base: 100n, max: 100n };
-    const shared = { ...sums, foreign: true, limits };
-    expect(ruleOf({ pays: [[5_000n]] }, { sums: shared })).toBe("agreed");
-    expect(ruleOf({ pays: [[5_000n]] }, { sums: { ...shared, leaving: 101n } })).toBe(
+    const shared = { ...sums, foreign: true };
+    expect(ruleOf({ pays: [[5_000n]] }, { sums: { ...shared, given: 0n } })).toBe("agreed");
+    expect(ruleOf({ pays: [[5_000n]] }, { sums: { ...shared, given: 1n } })).toBe(
       "onchain-no-unknown-outputs",
     );
   });

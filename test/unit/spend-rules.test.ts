@@ -59,6 +59,7 @@ interface Scene {
   readonly weight?: number;
   readonly leaving?: bigint;
   readonly foreign?: boolean;
+  readonly shared?: bigint;
   readonly costs?: OnchainView["costs"];
   readonly states?: readonly (Partial<OutpointState> & { readonly of: string })[];
   readonly policy?: Partial<Policy>;
@@ -89,7 +90,7 @@ const subject = (scene: Scene = {}): OnchainView => {
     ...{ tx, inputs, paid: scene.paid ?? [], signed: scene.signed ?? false, txid: outpoint("this").txid },
     sums: {
       ...{ ours: 0n, back: 0n, share: 0n, others: 0n, leaving: scene.leaving ?? 500n, claimed: 0n },
-      ...{ foreign: scene.foreign ?? false, limits },
+      ...{ foreign: scene.foreign ?? false, given: 0n, shared: scene.shared ?? 0n, limits },
     },
     costs: scene.costs ?? { fees: 0n, sent: 0n },
     policy: { ...defaultPolicy("regtest"), ...scene.policy },
@@ -225,6 +226,10 @@ describe("the value of an input", () => {
 });
 
 describe("what leaves the wallet", () => {
+  test("pays into no channel more than what was agreed: others pay for their share", () => {
+    expect(onchain({ shared: 1n })).toBe("onchain-no-fund-inbound, agreed 0, beyond 1");
+  });
+
   test("pays a fee within the range, of which the lower end is ours alone to keep", () => {
     const fee = (leaving: bigint, changes: Scene = {}) => onchain({ leaving, ...changes });
     expect([100n, 900n].map((one) => fee(one))).toEqual(["passes", "passes"]);

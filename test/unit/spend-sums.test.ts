@@ -28,6 +28,7 @@ import { bob } from "../scripted/scene.ts";
 import { placeAt, strangersScript } from "../scripted/spends.ts";
 
 const plan = walletPlan(curve, { kind: "wallet", form: "p2wpkh", key: bob.id });
+const script = strangersScript(0x77);
 let coins = 0;
 const outpoint = (): Outpoint => ({ txid: sha256(Uint8Array.of(++coins)) as Txid, index: coins });
 
@@ -36,8 +37,9 @@ const wallet = (value = 100_000n, changes: Partial<WalletInput> = {}): WalletInp
   ...{ proof: "shown", place: placeAt(0), nested: false, ...changes },
 });
 
-const foreign = (): ForeignInput => ({
-  ...{ from: "foreign", index: 0, outpoint: outpoint(), spent: undefined, proof: "said" },
+const foreign = (value?: bigint, proof: ForeignInput["proof"] = "said"): ForeignInput => ({
+  ...{ from: "foreign", index: 0, outpoint: outpoint(), proof },
+  spent: value === undefined ? undefined : { value: sat(value), script },
 });
 
 type Origin = NonNullable<ChannelInput["origin"]>;
@@ -55,7 +57,6 @@ const claim = (
   ...{ ...changes, kind, value: sat(value) },
 });
 
-const script = strangersScript(0x77);
 const ours = (value: bigint): Paid => ({ is: "ours", value: sat(value), place: undefined });
 const other = (value: bigint, allowed = false): Paid => ({ is: "other", value: sat(value), script, allowed });
 const funding = (value: bigint, share: bigint): Paid => ({
@@ -281,10 +282,47 @@ describe("what a transaction takes and pays", () => {
     const spending = spendingOf([wallet(60_000n), claim("toRemote", 25_000n)], paid);
     expect(sumsOf(spending, flat, undefined)).toEqual({
       ...{ ours: 85_000n, back: 31_000n, share: 40_000n, others: 9_000n, leaving: 14_000n },
+      ...{ given: 19_000n, shared: 10_000n },
       ...{ foreign: false, claimed: 25_000n, limits: limitsOf(spending, flat, undefined) },
     });
     const shared = spendingOf([foreign(), wallet(60_000n)], paid);
     expect(sumsOf(shared, flat, undefined)).toMatchObject({ foreign: true, ours: 60_000n, claimed: 0n });
+  });
+
+  const givenOf = (inputs: readonly Input[], paid: readonly Paid[]) => {
+    const { given, shared } = sumsOf(spendingOf(inputs, paid), flat, undefined);
+    return [given, shared];
+  };
+
+  test("gives others what they take out beyond what they are proven to bring in", () => {
+    const paid = [ours(95_000n), other(52_000n)];
+    expect(givenOf([wallet(), foreign(50_000n, "shown")], paid)).toEqual([2_000n, 0n]);
+    expect(givenOf([wallet(), foreign(52_000n, "shown")], paid)).toEqual([0n, 0n]);
+    expect(givenOf([wallet(), foreign(90_000n, "shown")], paid)).toEqual([0n, 0n]);
+    // What is only said may be a lie, and then all that we lose is others'; but never more than that.
+    expect(givenOf([wallet(), foreign(90_000n)], paid)).toEqual([5_000n, 0n]);
+    expect(givenOf([wallet(), foreign()], paid)).toEqual([5_000n, 0n]);
+    expect(givenOf([wallet(), foreign(90_000n)], [ours(100_000n), other(52_000n)])).toEqual([0n, 0n]);
+    expect(givenOf([wallet()], paid)).toEqual([52_000n, 0n]);
+  });
+
+  test("believes what each signature of ours commits to", () => {
+    const taproot = { plan: { ...plan, stack: "p2tr" } } as Partial<WalletInput>;
+    const paid = [ours(195_000n), other(52_000n)];
+    const theirs = foreign(50_000n);
+    expect(givenOf([wallet(100_000n, taproot), wallet(100_000n, taproot), theirs], paid)[0]).toBe(2_000n);
+    expect(givenOf([wallet(100_000n, taproot), wallet(), theirs], paid)[0]).toBe(5_000n);
+  });
+
+  test("takes a share of a channel that is not ours for others' too", () => {
+    const paid = [ours(30_000n), funding(90_000n, 60_000n), other(5_000n)];
+    expect(givenOf([wallet(), foreign(36_000n, "shown")], paid)).toEqual([0n, 0n]);
+    expect(givenOf([wallet(), foreign(33_000n, "shown")], paid)).toEqual([2_000n, 0n]);
+    expect(givenOf([wallet(), foreign(29_000n, "shown")], paid)).toEqual([6_000n, 1_000n]);
+    expect(givenOf([wallet(121_000n)], [ours(30_000n), funding(90_000n, 60_000n)])).toEqual([
+      30_000n,
+      30_000n,
+    ]);
   });
 
   test("counts nothing that is worth nothing", () => {
@@ -296,16 +334,18 @@ describe("what we lose", () => {
   const limits = { weight: 0, min: 0n, base: 500n, max: 900n };
   const sums = (changes: Partial<Sums>): Sums => ({
     ...{ ours: 0n, back: 0n, share: 0n, others: 0n, leaving: 0n, foreign: false, claimed: 0n, limits },
+    ...{ given: changes.others ?? 0n, shared: 0n },
     ...changes,
   });
 
   test.each([
     ["nobody is paid", { leaving: 700n }, false, 700n],
     ["a stranger is paid by us", { others: 1n, leaving: 301n }, true, 300n],
-    ["others pay each other, and we our fee", { foreign: true, others: 9_000n, leaving: 500n }, false, 500n],
-    ["others are paid, and we lose more", { foreign: true, others: 9_000n, leaving: 501n }, true, -8_499n],
-    ["a claim comes home whole", { foreign: true, others: 9n, leaving: 0n, claimed: 1n }, false, 0n],
-    ["a claim loses", { foreign: true, others: 9n, leaving: 1n, claimed: 1n }, true, -8n],
+    ["others pay each other, and we our fee", { others: 9_000n, leaving: 500n, given: 0n }, false, 500n],
+    ["others are paid, and we lose more", { others: 9_000n, leaving: 501n, given: 1n }, true, 500n],
+    ["a claim comes home whole", { others: 9n, leaving: 0n, given: 0n, claimed: 1n }, false, 0n],
+    ["a claim loses", { others: 9n, leaving: 1n, given: 1n, claimed: 1n }, true, 0n],
+    ["only a channel has more for others", { leaving: 9n, given: 5n, shared: 5n }, false, 4n],
   ] as const)("where %s", (_, changes, pays, fee) => {
     expect([paysOthers(sums(changes)), feeIn(sums(changes))]).toEqual([pays, fee]);
   });
@@ -314,7 +354,12 @@ describe("what we lose", () => {
     ["fees alone", { leaving: 700n }, 0n, 700n],
     ["what a stranger gets, and the fee", { others: 400n, leaving: 700n }, 400n, 300n],
     ["nothing where others pay us", { others: 0n, leaving: -5n }, 0n, 0n],
-    ["all that we lose, where it may go to anybody", { foreign: true, others: 1n, leaving: 700n }, 700n, 0n],
+    [
+      "what others get that theirs does not pay for",
+      { others: 900n, given: 400n, leaving: 700n },
+      400n,
+      300n,
+    ],
     ["a fee, where others take part and nobody is paid", { foreign: true, leaving: 700n }, 0n, 700n],
     ["not what was claimed", { others: 400n, leaving: 700n, claimed: 399n }, 1n, 300n],
     ["not more than what was claimed", { others: 400n, leaving: 700n, claimed: 401n }, 0n, 300n],

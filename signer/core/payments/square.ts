@@ -16,7 +16,7 @@ import {
   type Settled,
   type Variant,
 } from "../state.ts";
-import { type Change, given, type View } from "../step.ts";
+import { type Change, given, type Settings, type View } from "../step.ts";
 import { oldestOf } from "../sweeping.ts";
 import { charge, giveBack, offset } from "../velocity.ts";
 import { covers } from "./cover.ts";
@@ -140,16 +140,24 @@ export const afterRevocation = ({ view, policy, id, before, dropped, phase = "op
   };
 };
 
-/**
- * Payments that nothing is on its way for, and whose time is over: what they reserved is free again. `but`: the hash,
- * in hexadecimal, of one that is approved anew in the same step, which gives back what it had reserved itself.
- */
-export const expired = (view: View, most: number, but?: string): Change => {
-  const over = [...view.payments].flatMap(([key, { hash, intent, issued }]) => {
+export interface Sweep {
+  readonly most: number;
+  /** The hash, in hexadecimal, of one that is approved anew in the same step, which gives back what it had reserved itself. */
+  readonly but?: string;
+}
+type Swept = Pick<Change, "payments" | "node">;
+
+/** Of those that nothing is on its way for the oldest: what they reserved is free again. */
+const sweeping = (
+  view: View,
+  { most, but }: Sweep,
+  is: (payment: Payment, since: number) => boolean,
+): Swept => {
+  const over = [...view.payments].flatMap(([key, payment]) => {
+    const { hash, intent, issued } = payment;
     const since = Math.max(isKnown(intent) ? intent.until : 0, isKnown(issued) ? issued.until : 0);
-    // A payee may still claim what was sent just before; and a settled one must not be paid again meanwhile.
-    const isOver = since + day <= view.now && view.ledger.channelsOf(toHex(hash)).size === 0;
-    return isOver && key !== but ? [{ key, since }] : [];
+    const isIdle = view.ledger.channelsOf(toHex(hash)).size === 0;
+    return key !== but && isIdle && is(payment, since) ? [{ key, since }] : [];
   });
   const payments = new Map<string, undefined>();
   let { sent } = view.node.windows;
@@ -163,3 +171,24 @@ export const expired = (view: View, most: number, but?: string): Change => {
 };
 
 const day = 86_400;
+
+/** Whose time is over. Without a clock that is no reason to forget an invoice of ours: what is paid late would cover others. */
+export const expired = (
+  view: View,
+  sweep: Sweep,
+  { clockless = false }: Pick<Settings, "clockless"> = {},
+): Swept =>
+  sweeping(
+    view,
+    sweep,
+    // A payee may still claim what was sent just before; and a settled one must not be paid again meanwhile.
+    ({ issued }, since) => since + day <= view.now && !(clockless && isKnown(issued)),
+  );
+
+/** Invoices of ours that make room for others, whether or not their time is over: but none that could be paid again. */
+export const crowdedOut = (view: View, sweep: Sweep): Swept =>
+  sweeping(
+    view,
+    sweep,
+    ({ issued, intent }) => isKnown(issued) && !(isKnown(intent) && intent.until + day > view.now),
+  );

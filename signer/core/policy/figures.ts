@@ -137,7 +137,8 @@ export const sections = {
     payees: {
       unit: "nodes",
       schema: z.array(asNode).max(1_000),
-      sentence: "Nodes, by id, whose invoices are paid without a person, within all other limits.",
+      sentence:
+        "Nodes, by id, whose invoices of a named amount are paid without a person, within all other limits, at a fee limit up to 2 %, or 100 sat.",
     },
   },
   "On chain": {

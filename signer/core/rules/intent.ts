@@ -4,8 +4,9 @@ import { equal } from "../../../protocol/bytes.ts";
 import { isKnown } from "../../../protocol/codec.ts";
 import type { Network } from "../../../protocol/operations/fields.ts";
 import { msat } from "../../../protocol/units.ts";
+import { max, min } from "../balance.ts";
 import type { Proof, Proposed } from "../payments/proposal.ts";
-import { type Policy, routingFeeLimit } from "../policy.ts";
+import { type Policy, routingFeeLimit, smallFee } from "../policy.ts";
 import type { Rule } from "../rule.ts";
 import type { NodeState, Payment } from "../state.ts";
 import { spent } from "../velocity.ts";
@@ -73,15 +74,36 @@ export const intentRules: readonly Rule<IntentView>[] = [
   }),
 ];
 
+/** In millionths: what every preset lets a route cost. */
+const modestShare = 20_000n;
+
+/**
+ * A fee is whoever's who forwards, which may be the host's own peer, and not the payee's: it is small beside what the
+ * payee gets, or somebody is asked.
+ */
+const isModest = ({ amount, feeLimit }: Terms): boolean =>
+  feeLimit <= max((amount * modestShare) / 1_000_000n, min(smallFee, amount));
+
+/** Without an amount in the invoice the payee gives its preimage for any, and the rest stays with whoever forwarded it. */
+const isToListed = ({ proposed, proof: { payee, signed, amount }, policy }: ProposalView): boolean =>
+  signed &&
+  isKnown(amount) &&
+  isKnown(payee) &&
+  policy.payees.some((one) => equal(one, payee)) &&
+  isModest(proposed);
+
 /** What of this a person has to be asked about. */
 export const consentRules: readonly Rule<ProposalView>[] = [
-  rule("commitment-payment-allowlisted", ({ proposed, proof, policy }) => {
-    const { payee, signed } = proof;
-    if (wholeOf(proposed) <= policy.unattendedPayment) return undefined;
-    if (signed && isKnown(payee) && policy.payees.some((one) => equal(one, payee))) return undefined;
+  rule("commitment-payment-allowlisted", (view) => {
+    const { proposed, proof, policy } = view;
+    const { payee } = proof;
+    const { unattendedPayment: unattended } = policy;
+    // A rebalance without a fee is worth nothing by itself, and still moves what others may keep.
+    if (unattended > 0n && wholeOf(proposed) <= unattended) return undefined;
+    if (isToListed(view)) return undefined;
     return {
       amount: wholeOf(proposed),
-      unattended: policy.unattendedPayment,
+      unattended,
       payee: isKnown(payee) ? payee : "anyone",
     };
   }),

@@ -98,6 +98,9 @@ export const onchainRules: readonly Rule<OnchainView>[] = [
     }
     return undefined;
   }),
+  rule("onchain-no-fund-inbound", ({ sums: { share, shared } }) =>
+    shared > 0n ? { agreed: share, beyond: shared } : undefined,
+  ),
   rule("onchain-fee-range", (view) => {
     if (claimsIn(view).length > 0) return undefined;
     const fee = feeIn(view.sums);

@@ -144,6 +144,10 @@ export interface Sums {
   readonly others: bigint;
   /** What we are poorer by; negative where others pay us. */
   readonly leaving: bigint;
+  /** Of it, at most: what others take out, by outputs and shares of channels, beyond what theirs is proven to bring in. */
+  readonly given: bigint;
+  /** Of that, what becomes others' share of channels, whose first commitments nobody was shown. */
+  readonly shared: bigint;
   readonly foreign: boolean;
   /** What the inputs are worth that are claims on channels. */
   readonly claimed: bigint;
@@ -152,36 +156,54 @@ export interface Sums {
 
 const total = (values: readonly Sat[]): bigint => values.reduce((sum, value) => sum + value, 0n);
 
+/**
+ * What inputs of others are worth, as far as it is proven: by previous transactions, or because each signature of ours
+ * commits to it (BIP 341).
+ */
+const broughtIn = (spending: Spending): bigint => {
+  const committed = ownOf(spending).every(({ plan }) => plan.stack === "p2tr");
+  return total(
+    spending.inputs.flatMap((input) =>
+      input.from === "foreign" && input.spent !== undefined && (input.proof === "shown" || committed)
+        ? [input.spent.value]
+        : [],
+    ),
+  );
+};
+
 export const sumsOf = (spending: Spending, policy: Policy, height: Height | undefined): Sums => {
   const { inputs, paid } = spending;
   const ours = total(ownOf(spending).map(({ value }) => value));
   const back = total(paid.flatMap((output) => (output.is === "ours" ? [output.value] : [])));
-  const share = total(paid.flatMap((output) => (output.is === "funding" ? [output.share] : [])));
+  const fundings = paid.flatMap((output) => (output.is === "funding" ? [output] : []));
+  const share = total(fundings.map((output) => output.share));
+  const theirs = total(fundings.map(({ value }) => value)) - share;
+  const others = total(othersOf(spending).map(({ value }) => value));
+  const leaving = ours - back - share;
+  const brought = broughtIn(spending);
+  const foreign = inputs.some(({ from }) => from === "foreign");
+  // What is not proven may be there all the same, so that others get no more than we lose.
+  const beyond = (taken: bigint): bigint => max(0n, foreign ? min(leaving, taken - brought) : taken);
   return {
-    ...{ ours, back, share },
-    others: total(othersOf(spending).map(({ value }) => value)),
-    leaving: ours - back - share,
-    foreign: inputs.some(({ from }) => from === "foreign"),
+    ...{ ours, back, share, others, leaving, foreign },
+    given: beyond(others + theirs),
+    shared: beyond(theirs),
     claimed: total(claimsIn(spending).map(({ value }) => value)),
     limits: limitsOf(spending, policy, height),
   };
 };
 
-/**
- * Others' outputs that others' inputs pay for need nobody's word, as long as what we lose is no more than a fee. Who gets
- * it is not known, so it counts as sent.
- */
-export const paysOthers = ({ foreign, claimed, leaving, others, limits }: Sums): boolean =>
-  others > 0n && !(foreign && leaving <= (claimed > 0n ? 0n : limits.base));
+/** Others' outputs that others' inputs pay for need nobody's word: what we lose then is a fee. */
+export const paysOthers = ({ others, given }: Sums): boolean => others > 0n && given > 0n;
 
-/** What we lose beyond what others' outputs are worth: the miners' by all that we know. */
-export const feeIn = (sums: Sums): bigint => (paysOthers(sums) ? sums.leaving - sums.others : sums.leaving);
+/** What we lose beyond what others get: the miners' by all that we know. */
+export const feeIn = ({ leaving, given }: Sums): bigint => leaving - given;
 
 /**
  * In millisatoshi. What was claimed goes where the allowlist or a person says, as a mutual close does: no day's limit
  * holds it back.
  */
-export const costsOf = ({ foreign, claimed, leaving, others }: Sums): Costs => {
-  const away = foreign && others > 0n ? leaving : others;
-  return { sent: max(0n, away - claimed) * 1000n, fees: max(0n, leaving - away) * 1000n };
-};
+export const costsOf = ({ claimed, leaving, given }: Sums): Costs => ({
+  sent: max(0n, given - claimed) * 1000n,
+  fees: max(0n, leaving - given) * 1000n,
+});

@@ -24,7 +24,7 @@ import type { Signed } from "../ports.ts";
 import { judge, refuse } from "../rule.ts";
 import { bolt12Rules, invoiceRules, reading, rootRules } from "../rules/node.ts";
 import { textOf } from "../rules/table.ts";
-import { type Change, type Decision, given, refused, type Step, type View } from "../step.ts";
+import { type Change, type Decision, given, refused, type Settings, type Step, type View } from "../step.ts";
 
 /** BOLT 11, the fields `p` and `x`. */
 const issueOf = ({ fields, amount, timestamp }: UnsignedInvoice): Issue => {
@@ -41,8 +41,8 @@ type Remembered =
   | (Decision<never> & { readonly is: "refused" });
 
 /** Room comes back as invoices expire, so a refusal for the lack of it is not final. */
-const remember = (view: View, issue: Issue): Remembered => {
-  const change = withIssued(view, issue);
+const remember = (view: View, issue: Issue, settings: Settings): Remembered => {
+  const change = withIssued(view, issue, settings);
   return change === undefined
     ? refused(refuse({ ...textOf("invoice-is-ours"), later: true }, { max: maxIssued }))
     : { is: "remembered", change };
@@ -50,13 +50,14 @@ const remember = (view: View, issue: Issue): Remembered => {
 
 export const signInvoice: Step<"signInvoice", undefined> = {
   prepare: () => undefined,
-  decide: ({ body: { node, hrp, words }, view, settings: { network, curve } }) => {
+  decide: ({ body: { node, hrp, words }, view, settings }) => {
+    const { network, curve } = settings;
     const read = reading(() => parseUnsignedInvoice(curve, hrp, words));
     if ("facts" in read) return refused(refuse(textOf("invoice-is-ours"), read.facts));
     const invoice = read.value;
     const refusal = judge(invoiceRules, { network, node, invoice });
     if (refusal !== undefined) return refused(refusal);
-    const kept = remember(view, issueOf(invoice));
+    const kept = remember(view, issueOf(invoice), settings);
     if (kept.is === "refused") return kept;
     return {
       is: "signed",
@@ -105,7 +106,8 @@ const notOne = (): Malformed => new Malformed("root", "either this or the stream
 export const signBolt12: Step<"signBolt12", undefined> = {
   needs: ({ tweak }) => (isKnown(tweak) ? { payerKey: tweak } : {}),
   prepare: () => undefined,
-  decide: ({ body, view, known, settings: { network, tier, curve } }) => {
+  decide: ({ body, view, known, settings }) => {
+    const { network, tier, curve } = settings;
     const { node, message, stream, root, tweak } = body;
     if (isKnown(root)) {
       if (isKnown(stream)) throw notOne();
@@ -121,7 +123,7 @@ export const signBolt12: Step<"signBolt12", undefined> = {
     const refusal = judge(bolt12Rules, { network, chain, genesis, wanted, ours });
     if (refusal !== undefined) return refused(refusal);
     if (issue === undefined) return signs(digest, tweak, {});
-    const kept = remember(view, issue);
+    const kept = remember(view, issue, settings);
     return kept.is === "refused" ? kept : signs(digest, tweak, kept.change);
   },
 };

@@ -190,7 +190,7 @@ export const proposePayment: Step<"proposePayment", Proof> = {
     if (live === intent) return { is: "told", reply };
     switch (standing) {
       case "approved": {
-        const swept = expired(view, 16, toHex(body.hash));
+        const swept = expired(view, { most: 16, but: toHex(body.hash) }, settings);
         const base = swept.node === undefined ? view : { ...view, node: swept.node };
         const change = approve(base, body.hash, intent);
         return {

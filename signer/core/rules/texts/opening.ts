@@ -18,7 +18,7 @@ export const openingTexts = {
   "onchain-no-fund-inbound": {
     kind: "consent",
     sentence:
-      "What we put into a channel, whoever opens it, is within the policy's limit, or a person agreed to it.",
-    hint: answer,
+      "What we put into a channel, whoever opens it, is within the policy's limit, or a person agreed to it; and others pay for their share.",
+    hint: `${answer} Where a funding transaction is refused: bring the previous transactions of others' inputs, which pay for what is theirs.`,
   },
 } as const satisfies Texts;

@@ -52,8 +52,8 @@ export const paymentTexts = {
   "commitment-payment-allowlisted": {
     kind: "consent",
     sentence:
-      "Above what needs no person, only a signed invoice of a payee on the policy's list is approved by itself.",
-    hint: "Let an approver decide, or put the payee on the list.",
+      "Above what needs no person, only a signed invoice of a payee on the policy's list is approved by itself: one that says its amount, with a fee limit of at most 2 %, or of 100 sat where that is not more than the amount.",
+    hint: "Let an approver decide; or put the payee on the list, ask it for an invoice with an amount, and propose a lower fee limit.",
   },
   "commitment-payment-velocity": {
     kind: "limit",

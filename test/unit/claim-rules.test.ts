@@ -59,7 +59,10 @@ const viewOf = ({
     tx: { version: 2, inputs: [], outputs: [], locktime },
     paid: [{ is: "other", value: others, allowed: true }],
     height: at === undefined ? undefined : height(at),
-    sums: { leaving, others, foreign, claimed: 1n, limits: { weight: 400, min: 0n, base: 900n, max } },
+    sums: {
+      ...{ leaving, others, foreign, given: others, claimed: 1n },
+      limits: { weight: 400, min: 0n, base: 900n, max },
+    },
   }) as unknown as SpendView;
 
 const says = (scene: Scene): string => facts(judge(claimRules, viewOf(scene)));

@@ -60,7 +60,7 @@ export const deviceCases = (bus: Bus): readonly Case[] => {
         });
         await assert.rejects(
           using(link).info(),
-          (error) => error instanceof LinkError && error.why === "silent",
+          (error) => error instanceof LinkError && error.why === "wrong-device",
         );
         await link.close();
       },

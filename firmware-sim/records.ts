@@ -1,6 +1,7 @@
 /** What the device reads in its records for itself, beside the core. */
 
 import { toHex } from "../protocol/bytes.ts";
+import { isKnown } from "../protocol/codec.ts";
 import { variantsOf } from "../signer/core/payments/lines.ts";
 import { unpackChannel } from "../signer/core/records.ts";
 import type { Live } from "../signer/core/state.ts";
@@ -8,7 +9,19 @@ import { liveOf } from "../signer/core/step.ts";
 import type { Ledger } from "./ledger.ts";
 import { channelIn } from "./store.ts";
 
-/** Where others paid in, as far as the records say: only what is all our own needs nobody's word. */
+/** Something came in through it, or is on its way: before, nobody needs to know whether it is in the chain. */
+const receives = (live: Live): boolean =>
+  variantsOf(live).some(
+    ({ htlcs, trimmed, settled }) =>
+      [...htlcs, ...(isKnown(trimmed) ? trimmed : [])].some(
+        ({ offeredBy }) => offeredBy === "counterparty",
+      ) || settled.some((one) => one.in > 0n),
+  );
+
+/**
+ * Where others paid in, as far as the records say, and something came in: only what is all our own needs nobody's word, and
+ * strangers' channels that are never funded are not to be looked up.
+ */
 export const uncertainIn = function* ({
   records,
 }: Pick<Ledger, "records">): Generator<readonly [bigint, Live]> {
@@ -17,7 +30,7 @@ export const uncertainIn = function* ({
     const live = id === undefined ? undefined : liveOf(unpackChannel(bytes));
     if (id === undefined || live === undefined) continue;
     const { contribution, value } = live.setup.terms;
-    if (contribution !== value) yield [id, live];
+    if (contribution !== value && receives(live)) yield [id, live];
   }
 };
 

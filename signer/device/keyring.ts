@@ -4,6 +4,7 @@
  */
 
 import { toHex } from "../../protocol/bytes.ts";
+import { isKnown } from "../../protocol/codec.ts";
 import type { CoreAnswer, CoreRequest } from "../../protocol/device/core.ts";
 import type { ConsentBy, Verdict } from "../../protocol/device/limits.ts";
 import { type AskOptions, type Link, LinkError } from "../../protocol/link.ts";
@@ -11,6 +12,7 @@ import {
   type AnyRequest,
   type Name,
   packRequest,
+  type Reply,
   type Request,
   unpackReply,
 } from "../../protocol/operations/index.ts";
@@ -70,6 +72,17 @@ const pause = (ms: number): Promise<void> =>
   new Promise((done) => {
     setTimeout(done, ms).unref();
   });
+
+/** A device that lies breaks nobody but its own node: what follows counts on a signature for each input of ours. */
+const fits = (asked: AnyRequest, reply: Reply<Name>): boolean => {
+  if (asked.name !== "spend") return true;
+  const { signatures } = reply as Reply<"spend">;
+  const { inputs } = asked.body;
+  return (
+    signatures.length === inputs.length &&
+    inputs.every(({ kind }, at) => kind === "foreign" || isKnown(signatures[at] ?? "unknown"))
+  );
+};
 
 export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring => {
   const { name, node, connect, shelf, now, witness, onState, report } = options;
@@ -155,7 +168,7 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
           continue;
         case "reply": {
           const { name: what, body } = unpackReply(answer.reply);
-          if (what !== asked.name) throw unexpected();
+          if (what !== asked.name || !fits(asked, body)) throw unexpected();
           facts.learn(asked, body);
           return { is: "reply", reply: body };
         }

@@ -40,6 +40,9 @@ export const graphOf = (root: string): Graph => {
 /** Their processes and threads load the sources from disk, so no mutant is in them. */
 const outside = ["node:child_process", "node:worker_threads", "node:cluster"];
 
+/** It sets up the tests of other files, once more, for another rig: in one process it would be the rig of all that follow. */
+const again = "test/scripted/on-devices.ts";
+
 /** Test files that stand on one of these sources and run in one process. */
 export const suitesFor = (root: string, graph: Graph, paths: readonly string[]): readonly string[] =>
   globSync("test/{unit,redteam}/**/*.test.ts", { cwd: root })
@@ -48,5 +51,5 @@ export const suitesFor = (root: string, graph: Graph, paths: readonly string[]):
       const all = graph.reached(suite);
       const own = [...all].filter((path) => path.startsWith("test/"));
       const forks = own.some((path) => graph.imports(path).some((to) => outside.includes(to)));
-      return !forks && paths.some((path) => all.has(path));
+      return !forks && !all.has(again) && paths.some((path) => all.has(path));
     });

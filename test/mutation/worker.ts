@@ -70,7 +70,7 @@ const survey = async ({ suites, places }: Survey): Promise<Report> => {
         await enter(test);
         shared = [...shared, ...(await cover.take())];
         const began = performance.now();
-        await runOnce(test);
+        await within(60_000, runOnce(test));
         const ms = performance.now() - began;
         const runs = [...new Set([...shared, ...(await cover.take())])];
         tests.push({ id, name: `${suite}: ${test.name}`, ms, runs });

@@ -25,6 +25,8 @@ describe("a question", () => {
     const { core } = await opened({ approvers: [mine.key], needed: 1 });
     const terms = plainTerms({ opener: "counterparty" });
     const air = await scene({ signer: rigOf(core), label: "somebody's output", terms, peer: carol });
+    await air.advance(0n, air.start);
+    await air.advance(1n, add(air.start, htlcOf("counterparty", 30_000_000n, "a")));
     const script = p2wsh(fundingScript(air.opened.shared.holder.funding, carol.basepoints.funding));
     const question = (await questionsOf(core)).find(({ subject }) => subject === "channel");
     await attack("an output of the same value that pays others", () => {

@@ -69,7 +69,7 @@ export const families: readonly Family[] = [
     name: "devices: exchanged, replayed, intercepted, unplugged",
     tests: [
       ...[file("device"), file("device-core"), file("device-sums"), file("device-limits")],
-      ...[file("device-consent"), file("device-approvers"), file("device-stuck")],
+      ...[file("device-consent"), file("device-approvers"), file("device-stuck"), file("device-again")],
     ],
   },
   { n: 14, name: "a store put back to an older copy", tests: [file("rollback")] },

@@ -3,14 +3,14 @@ import { fromHex, toHex } from "../../protocol/bytes.ts";
 import { unknown } from "../../protocol/codec.ts";
 import type { Request } from "../../protocol/operations/index.ts";
 import { msat, type NodeId } from "../../protocol/units.ts";
-import { withIssued } from "../../signer/core/issued.ts";
+import { maxIssued, withIssued } from "../../signer/core/issued.ts";
 import type { Proof } from "../../signer/core/payments/proposal.ts";
 import { presetNames, presetPolicy } from "../../signer/core/policy/presets.ts";
 import { routingFeeLimit } from "../../signer/core/policy.ts";
 import { refuse } from "../../signer/core/rule.ts";
 import { textOf } from "../../signer/core/rules/table.ts";
 import { type Approval, freshNode, type NodeState, type Payment } from "../../signer/core/state.ts";
-import { type Change, unwatched, type View } from "../../signer/core/step.ts";
+import { type Change, type Settings, unwatched, type View } from "../../signer/core/step.ts";
 import {
   approvalOf,
   checkPayment,
@@ -64,9 +64,19 @@ interface Asked {
   readonly view?: View;
   readonly proof?: Proof;
   readonly policy?: Policy;
+  readonly settings?: Partial<Settings>;
 }
-const proposed = ({ body = proposal(), view = viewOf([]), proof = proofOf(), policy }: Asked = {}) => {
-  const turn = turnOf<"proposePayment", Proof>(body, view, { settings: settingsOf(policy), prepared: proof });
+const proposed = ({
+  body = proposal(),
+  view = viewOf([]),
+  proof = proofOf(),
+  policy,
+  settings = {},
+}: Asked = {}) => {
+  const turn = turnOf<"proposePayment", Proof>(body, view, {
+    settings: { ...settingsOf(policy), ...settings },
+    prepared: proof,
+  });
   const check = checkPayment.decide(
     turnOf<"checkPayment", Proof>(body, view, { settings: settingsOf(policy), prepared: proof }),
   );
@@ -349,6 +359,23 @@ describe("a proposal that a person has to see", () => {
     expect([...(change.approvals?.values() ?? [])].filter((one) => one === undefined).length).toBe(16);
     const justOver = full.slice(0, 20).map((one) => ({ ...one, until: now - day }));
     expect(proposed({ body, policy, view: knowing(...justOver) }).change.approvals?.size).toBe(1);
+  });
+});
+
+describe("what was paid, where no clock is", () => {
+  const over = now - 2 * day;
+  const paid = (label: string): Payment =>
+    paymentOf({ intent: intentOf({ until: over }), settledOut: 1n }, label);
+
+  test("makes room when there are too many, and not before", () => {
+    const one = paid("one");
+    const gone = (size: number) => {
+      const payments = new Map(Array.from({ length: size }, (_, at) => [`${at}`, one] as const));
+      const view = viewOf([], { payments });
+      const { change } = proposed({ view, settings: { clockless: true } });
+      return [...(change.payments?.values() ?? [])].filter((each) => each === undefined).length;
+    };
+    expect([gone(maxIssued - 1), gone(maxIssued)]).toEqual([0, 16]);
   });
 });
 

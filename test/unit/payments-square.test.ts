@@ -230,13 +230,14 @@ describe("a payment whose time is over", () => {
     expect(swept([one], 16, [agreed({ htlcs: [out(1n, "milk")] })]).gone.length).toBe(1);
   });
 
-  test("is kept where no clock is, if it is an invoice of ours", () => {
-    const [paid, received] = [
+  test("is kept where no clock is, if it is an invoice of ours, or was paid", () => {
+    const [unpaid, received] = [
       paymentOf({ intent: intent(over) }, "a"),
       paymentOf({ issued: issuedUntil(over) }),
     ];
     const both = paymentOf({ intent: intent(over), issued: issuedUntil(over) }, "b");
-    const payments = paymentsOf(paid, received, both);
+    const paid = paymentOf({ intent: intent(over), settledOut: 1n }, "c");
+    const payments = paymentsOf(unpaid, received, both, paid);
     const change = expired(viewOf([], { payments }), { most: 16 }, { clockless: true });
     expect([...(change.payments?.keys() ?? [])]).toEqual([keyOf("a")]);
   });

@@ -172,7 +172,10 @@ const sweeping = (
 
 const day = 86_400;
 
-/** Whose time is over. Without a clock that is no reason to forget an invoice of ours: what is paid late would cover others. */
+/** What a signer without a clock keeps after its time: an invoice of ours, or one that we paid and could be made to pay again. */
+const outlasts = ({ issued, settledOut }: Payment): boolean => isKnown(issued) || settledOut > 0n;
+
+/** Whose time is over. Without a clock that is no reason to forget what was paid, by us or to us. */
 export const expired = (
   view: View,
   sweep: Sweep,
@@ -182,13 +185,13 @@ export const expired = (
     view,
     sweep,
     // A payee may still claim what was sent just before; and a settled one must not be paid again meanwhile.
-    ({ issued }, since) => since + day <= view.now && !(clockless && isKnown(issued)),
+    (payment, since) => since + day <= view.now && !(clockless && outlasts(payment)),
   );
 
-/** Invoices of ours that make room for others, whether or not their time is over: but none that could be paid again. */
+/** What outlasts its time, and makes room for others: but nothing that could be paid again at this time. */
 export const crowdedOut = (view: View, sweep: Sweep): Swept =>
   sweeping(
     view,
     sweep,
-    ({ issued, intent }) => isKnown(issued) && !(isKnown(intent) && intent.until + day > view.now),
+    (payment) => outlasts(payment) && !(isKnown(payment.intent) && payment.intent.until + day > view.now),
   );

@@ -7,9 +7,10 @@ import type { Reply } from "../../../protocol/operations/index.ts";
 import { operations } from "../../../protocol/operations/index.ts";
 import { clip, type Fact, type Refusal } from "../../../protocol/outcome.ts";
 import { maxPending, pendingIn, stale } from "../approvals.ts";
+import { maxIssued } from "../issued.ts";
 import { keeping, shownBy } from "../payments/preimages.ts";
 import { type Proof, type Proposed, proofOf } from "../payments/proposal.ts";
-import { expired } from "../payments/square.ts";
+import { crowdedOut, expired } from "../payments/square.ts";
 import { judge, refuse } from "../rule.ts";
 import {
   consentRules,
@@ -190,7 +191,9 @@ export const proposePayment: Step<"proposePayment", Proof> = {
     if (live === intent) return { is: "told", reply };
     switch (standing) {
       case "approved": {
-        const swept = expired(view, { most: 16, but: toHex(body.hash) }, settings);
+        const sweep = { most: 16, but: toHex(body.hash) };
+        const isCrowded = settings.clockless === true && view.payments.size >= maxIssued;
+        const swept = isCrowded ? crowdedOut(view, sweep) : expired(view, sweep, settings);
         const base = swept.node === undefined ? view : { ...view, node: swept.node };
         const change = approve(base, body.hash, intent);
         return {

@@ -28,7 +28,8 @@ export interface Town {
 export const until = async <T>(
   what: string,
   look: () => T | Promise<T>,
-  limit = 15_000,
+  // Gossip of nodes that share two cores with other tests took longer than a quarter of a minute, once.
+  limit = 45_000,
 ): Promise<NonNullable<T>> => {
   const end = Date.now() + limit;
   for (;;) {

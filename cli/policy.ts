@@ -1,6 +1,5 @@
 /** `countersign policy`: what a policy allows, a whole one to begin with, and the rules that no policy turns off. */
 
-import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { toHex } from "../protocol/bytes.ts";
@@ -19,9 +18,9 @@ import { allRules } from "../signer/core/rules/index.ts";
 import { explainPolicy } from "../signer/policy/explain.ts";
 import { type PolicyFile, parsePolicyFile, policyFileOf, printPolicy } from "../signer/policy/file.ts";
 import { odditiesOf } from "../signer/policy/oddities.ts";
-import { codeOf } from "../signer/private-file.ts";
 import { SetupError } from "../signer/setup-error.ts";
 import { registerExplain } from "./explain.ts";
+import { textIn } from "./input.ts";
 import { nodeIn, withNodeOption } from "./nodes.ts";
 import { table } from "./terminal.ts";
 
@@ -35,24 +34,6 @@ const raw = (policy: Policy): Readonly<Record<string, unknown>> =>
       return [name, typeof value === "object" ? value.map(toHex) : value];
     }),
   );
-
-/** A policy is no secret; whether others may write to it is asked of the configuration that the signer reads. */
-const readText = (file: string): string => {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    switch (codeOf(error)) {
-      case "ENOENT":
-        throw new SetupError("missing", `there is no ${file}`);
-      case "EACCES":
-        throw new SetupError("permissions", `${file} cannot be read by the user that countersign runs as`);
-      case "EISDIR":
-        throw new SetupError("invalid", `${file} is a directory`);
-      default:
-        throw error;
-    }
-  }
-};
 
 export interface CheckOptions {
   readonly network?: Network;
@@ -136,7 +117,7 @@ export const registerPolicy = (program: Command): void => {
     .description("say what a policy allows, and what is odd in it; a file with a table [policy] in it")
     .addOption(network())
     .option("--json", "print JSON")
-    .action((file: string, options: CheckOptions) => print(checkText(file, readText(file), options)));
+    .action((file: string, options: CheckOptions) => print(checkText(file, textIn(file), options)));
   const show = policy
     .command("show")
     .description("print a whole policy, each limit under its sentence: a preset's, or a signer's own")

@@ -44,15 +44,6 @@ const needs = (): { readonly busybox: string; readonly missing: readonly string[
   return { busybox, missing: Object.keys(has).filter((name) => has[name] !== true) };
 };
 
-/**
- * Of a Node that ended itself: its engine's account of compiled code goes wrong at times (nodejs/node#64500), far more often
- * where the machine is emulated. No test says so, and no test can end this way by itself.
- */
-const engineTrouble = 128 + 5;
-
-/** Against the same; what was compiled with other flags is compiled again. */
-const flag = "--single-threaded";
-
 /** Of the machine: a test that fails has failed. */
 const attempts = 3;
 
@@ -80,11 +71,11 @@ const code = await runSuite({
       );
     const tests = join(root, "test/usb/inside/main.ts");
     const compiled = mkdtempSync(join(tmpdir(), "countersign-compiled-"));
-    const inside = [process.execPath, flag, tests, only].map(quoted).join(" ");
+    const inside = [process.execPath, tests, only].map(quoted).join(" ");
     try {
       const filler = join(import.meta.dirname, "guest/compiled.ts");
       const env = { ...process.env, NODE_COMPILE_CACHE: compiled };
-      await promisify(execFile)(process.execPath, [flag, filler], { env });
+      await promisify(execFile)(process.execPath, [filler], { env });
       const options = {
         parts: await fetchParts(say),
         busybox,
@@ -96,10 +87,8 @@ const code = await runSuite({
       };
       for (let tries = 1; ; tries++) {
         const ended = await runGuest(options);
-        if (ended !== bootTrouble && ended !== engineTrouble) return ended;
-        if (tries < attempts) say("once more: what ended was the machine, and not a test");
-        else if (ended === bootTrouble) return ended;
-        else return skipped(`Node ended itself in the emulated machine, ${tries} times (nodejs/node#64500)`);
+        if (ended !== bootTrouble || tries === attempts) return ended;
+        say("once more: what ended was the machine, and not a test");
       }
     } catch (error) {
       if (error instanceof Missing) return skipped(error.message);

@@ -1,7 +1,4 @@
-/**
- * Loads what the guest will load, so that the engine keeps it compiled (`NODE_COMPILE_CACHE`): in an emulated machine that takes half a
- * minute, and the part of the engine that takes types away is the one that goes wrong there.
- */
+/** Loads what the guest will load, so that the engine keeps it compiled (`NODE_COMPILE_CACHE`): emulated, that takes half a minute. */
 
 const tests = ["enumeration", "links", "cables", "devices", "signing", "pulled", "strangers", "command"];
 for (const name of tests) await import(`../inside/${name}.ts`);

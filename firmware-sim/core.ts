@@ -4,7 +4,7 @@
  */
 
 import { equal, toHex } from "../protocol/bytes.ts";
-import { isKnown, packedFields, u8, u16, unpack } from "../protocol/codec.ts";
+import { packedFields, u8, u16, unpack } from "../protocol/codec.ts";
 import type { Curve } from "../protocol/curve/curve.ts";
 import {
   type CoreAnswer,
@@ -33,7 +33,9 @@ import type { Place } from "./journal.ts";
 import { type Ledger, openLedger, vouchAt } from "./ledger.ts";
 import { devicePolicy, mostAccepted, mostHtlcs } from "./limits.ts";
 import { policyIn, setLimits } from "./own-limits.ts";
+import { acceptedIn, htlcsIn, noRebalance, noRoom, notAgreed } from "./refusals.ts";
 import { NotTaken, storeOver } from "./store.ts";
+import { openTime, timeFacts } from "./time.ts";
 
 export interface OwnKeyring extends Keyring {
   close(): void;
@@ -65,48 +67,9 @@ const nodeForm = packedFields({
 const refused = (why: CoreRefusal): CoreAnswer => ({ is: "refused", why });
 const told = (network: f.Network): string => (network === "bitcoin" ? "bitcoin: real money" : network);
 
-const htlcsIn = ({ body }: AnyRequest): number =>
-  ("htlcs" in body ? body.htlcs.length : 0) +
-  ("trimmed" in body && Array.isArray(body.trimmed) ? body.trimmed.length : 0);
-
-/** Strangers choose what a channel receives, so how much of it there may be is settled before it opens. */
-const acceptedIn = ({ name, body }: AnyRequest): number => {
-  if (name !== "check" && name !== "setup") return 0;
-  const { maxAcceptedHtlcs } = body.terms.holder;
-  return isKnown(maxAcceptedHtlcs) ? maxAcceptedHtlcs : 0;
-};
-
-const noRoom = (final: boolean, facts: Refusal["facts"], hint: string): Refusal => ({
-  rule: "device-room",
-  kind: "limit",
-  final,
-  sentence: "What a device remembers, and answers at once, has a limit.",
-  facts,
-  hint,
-});
-
-/** What it moves goes through channels of others, and whether it came back only the chain and a clock would say. */
-const noRebalance: Refusal = {
-  rule: "device-no-rebalance",
-  kind: "core",
-  final: true,
-  sentence: "A node with its keys on a device pays nobody to move its own balance from channel to channel.",
-  facts: [],
-  hint: "Pay an invoice of one's own other node, or open channels where the balance is needed.",
-};
-
-const notAgreed = (id: string): Refusal => ({
-  rule: "device-consent",
-  kind: "consent",
-  final: false,
-  sentence: "Yes is said at the device: by its person, its allowance, or its approvers.",
-  facts: [{ name: "approval", value: id }],
-  hint: "Answer on the device: it shows the question when the host asks again. Or let its approvers sign: `countersign device questions`.",
-});
-
 export const coreBehind =
   ({ curve, keyringOf, software, policy = devicePolicy }: CoreParts): Serve =>
-  async ({ seed: given, journal, key: pagesKey, consent, onFault }) => {
+  async ({ seed: given, journal, key: pagesKey, tick, consent, onFault }) => {
     const seed = given.use((bytes) => new Secret(bytes));
     const key = pagesKey.use((bytes) => new Secret(bytes));
     let keyring: OwnKeyring | undefined;
@@ -117,6 +80,7 @@ export const coreBehind =
     let witness = 0n;
     let isClosed = false;
     let turn: Promise<unknown> = Promise.resolve();
+    const time = openTime(journal, tick);
 
     const settings = (network: f.Network, tier: f.Tier) => ({
       isDeep: (channel: bigint) => journal.get(vouchAt(channel)) !== undefined,
@@ -149,7 +113,7 @@ export const coreBehind =
     };
 
     const keep = async (
-      { network, tier, index }: CoreRequest & { is: "open" },
+      { network, tier, index, now }: CoreRequest & { is: "open" },
       about: About,
     ): Promise<CoreAnswer> => {
       // The sums of a lesser tier hold in windows of a day, and here is no clock for them.
@@ -162,10 +126,16 @@ export const coreBehind =
           { label: "Network", value: { is: "word", word: told(network) } },
           { label: "The host tells", value: { is: "word", word: tier } },
           { label: "Which of the seed's", value: { is: "count", count: BigInt(index), unit: "" } },
+          ...timeFacts(now),
         ]);
         if (agreed !== true) return refused(agreed === undefined ? "busy" : "denied");
-        journal.commit(new Map([[nodeAt, nodeForm.encode({ format: 1, network, tier, index })]]));
-      }
+        const node = nodeForm.encode({ format: 1, network, tier, index });
+        time.begin(now, new Map([[nodeAt, node]]));
+      } else if (!time.fits(now)) {
+        const agreed = await consent(about, "Is it this time?", timeFacts(now, time.latest));
+        if (agreed !== true) return refused(agreed === undefined ? "busy" : "denied");
+        time.begin(now);
+      } else if (!time.isCounting) time.begin(now);
       keyring ??= keyringOf({ seed, network, nodeIndex: index });
       if (open === undefined) {
         reset();
@@ -258,6 +228,8 @@ export const coreBehind =
       const { isBehind } = ledger;
       const first = unkept(step, ledger);
       if (first !== undefined) return first;
+      // A step that is taken again comes out as it did, or not at all.
+      if (!isBehind && !time.fits(now)) return refused("clock");
       const asked = unpackRequest(request);
       const refusal = unfit(asked, ledger);
       if (refusal !== undefined) return { is: "refusal", step, pages: [], refusal };

@@ -39,6 +39,8 @@ export interface ServeParts {
   readonly journal: Journal;
   /** Of the pages; the caller's. */
   readonly key: Secret;
+  /** Milliseconds that never go back, from any beginning. */
+  readonly tick: () => number;
   readonly consent: Consent;
   readonly onFault: (error: unknown) => void;
 }
@@ -164,7 +166,7 @@ export const runDevice = (parts: DeviceParts): Device => {
         return refuse("passphrase");
       }
       const key = vault.secret("pages");
-      served = await serve({ seed, journal, key, consent, onFault });
+      served = await serve({ seed, journal, key, tick, consent, onFault });
       fingerprint = mark;
       return done;
     } catch (error) {

@@ -89,7 +89,8 @@ const nodeOn = async (from: string, device: PairedDevice, options: AdoptOptions)
     try {
       await withSeed(link, device, options);
       tell(`On the device: unlock it, and agree to keep a node's keys on ${network}.`);
-      const opened = await meet(link, { name, node: undefined, network, tier, index, passphrase });
+      const kept = { name, node: undefined, network, tier, index, passphrase };
+      const opened = await meet(link, kept, Math.floor(Date.now() / 1_000));
       if (opened.step > 0n)
         throw new SetupError(
           "exists",

@@ -37,8 +37,8 @@ const mostRandom = 1_024;
 
 const requests = {
   open: kind(
-    "Opens the one node that this device keeps; the first time a person agrees, and it is kept from then on.",
-    { network: f.network, tier: f.tier, index: u16("which of the seed's nodes", (n) => n) },
+    "Opens the one node that this device keeps; the first time a person agrees, and it is kept from then on. So they do to a time that leaps.",
+    { network: f.network, tier: f.tier, index: u16("which of the seed's nodes", (n) => n), now: seconds },
   ),
   load: kind("Brings records back as they were given out, any number of times before `begin`.", {
     pages: list(page, mostPages),
@@ -108,6 +108,7 @@ export const coreRefusals = [
   "room",
   "unsigned",
   "tier",
+  "clock",
 ] as const;
 export type CoreRefusal = (typeof coreRefusals)[number];
 
@@ -127,6 +128,7 @@ export const coreRefusalMeanings: Readonly<Record<CoreRefusal, string>> = {
   unknown: "There is no such question, or it is decided.",
   room: "More records than it has memory for.",
   unsigned: "Too few of the approvers that it knows have signed this, as it stands now.",
+  clock: "More time than passed here: `open` asks a person whether it is so late.",
   tier: "It keeps nodes whose host tells everything (tier `full`), and no others.",
 };
 

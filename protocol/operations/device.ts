@@ -43,6 +43,7 @@ export const deviceOperations = {
         "records",
         "broken",
         "closed",
+        "clock",
       ]),
       because,
       /** Unknown while it can't be asked. */

@@ -94,6 +94,7 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
   let because = "";
   let closed = false;
   let waiting = Promise.withResolvers<void>();
+  const stopped = Promise.withResolvers<void>();
   let turn: Promise<unknown> = Promise.resolve();
   let verdicts: Verdicts = async () => ({ is: "reply", reply: {} }) as Outcome<Name>;
 
@@ -178,10 +179,12 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
           return { is: "malformed", malformed: answer.malformed };
         case "fault":
           throw await broken(answer.fault.sentence);
-        case "refused":
-          leave("records", answer.why);
+        case "refused": {
+          const why = answer.why === "clock" ? "clock" : "records";
+          leave(why, answer.why);
           await link?.close();
-          throw keysAway(name, "records", answer.why);
+          throw keysAway(name, why, answer.why);
+        }
         case "opened":
         case "done":
         case "begun":
@@ -272,15 +275,16 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
         visited = opened;
         if (closed) break;
         enter(state === "open" ? "opening" : state, because);
-        await visit(opened, { kept: options, shelf, witness });
+        await visit(opened, { kept: options, shelf, witness, now });
         link = opened;
         enter("open");
         const ended = await opened.closed;
-        leave("unplugged", ended.message);
+        // Who closed it for another reason has said it.
+        if (state === "open") leave("unplugged", ended.message);
       } catch (error) {
         if (error instanceof NotOpen) {
           enter(error.why, error.message);
-          await pause(error.waitMs);
+          await Promise.race([stopped.promise, pause(error.waitMs)]);
         } else if (error instanceof LinkError || error instanceof LinkUnavailable)
           enter(absenceOf(error), error.message);
         else if (error instanceof DeviceBroken) enter("broken", error.message);
@@ -336,6 +340,7 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
     close: async () => {
       closed = true;
       waiting.resolve();
+      stopped.resolve();
       await visited?.close();
       await running;
     },

@@ -139,6 +139,9 @@ const batches = (pages: readonly Uint8Array[], longest: number): readonly (reado
   return all;
 };
 
+/** Who said no is not asked again at once. */
+const afterNoMs = 20_000;
+
 const refusedBy = (answer: CoreAnswer): Error => {
   if (answer.is === "fault") return new DeviceBroken(answer.fault.sentence);
   if (answer.is !== "refused")
@@ -149,8 +152,11 @@ const refusedBy = (answer: CoreAnswer): Error => {
     case "tier":
       return new NotOpen("wrong-device", "it keeps nodes whose host tells everything (tier full) alone");
     case "denied":
+      return new NotOpen("busy", "the person at the device said no", afterNoMs);
     case "busy":
-      return new NotOpen("busy", `the person at the device: ${answer.why}`);
+      return new NotOpen("busy", "the person at the device: busy");
+    case "clock":
+      return new NotOpen("clock", "more time than passed there");
     case "order":
       return new NotOpen("opening", "it was started again");
     case "page-forged":
@@ -178,11 +184,11 @@ export interface Met extends Opened {
   readonly isOpen: boolean;
 }
 
-/** Without its records: who it is. */
-export const meet = async (link: Link, kept: Kept): Promise<Met> => {
+/** Without its records: who it is. `now`: seconds since 1970. */
+export const meet = async (link: Link, kept: Kept, now: number): Promise<Met> => {
   await unlock(link, kept.passphrase);
   const { network, tier, index } = kept;
-  const opened = await askCore(link, { is: "open", network, tier, index });
+  const opened = await askCore(link, { is: "open", network, tier, index, now: BigInt(now) });
   if (opened.is !== "opened") throw refusedBy(opened);
   if (kept.node !== undefined && !equal(opened.node, kept.node))
     throw new NotOpen("wrong-device", "its seed leads to another node");
@@ -194,6 +200,8 @@ export interface Visit {
   readonly shelf: Shelf;
   /** Commits of the signer's store. */
   readonly witness: () => number;
+  /** Seconds since 1970. */
+  readonly now: () => number;
 }
 
 /** The last step was taken and its answer lost: whatever the device is asked next, it must be this again. */
@@ -207,8 +215,8 @@ const settle = async (link: Link, shelf: Shelf): Promise<void> => {
   await shelf.keep(again);
 };
 
-export const visit = async (link: Link, { kept, shelf, witness }: Visit): Promise<Opened> => {
-  const opened = await meet(link, kept);
+export const visit = async (link: Link, { kept, shelf, witness, now }: Visit): Promise<Opened> => {
+  const opened = await meet(link, kept, now());
   const own = BigInt(witness());
   if (opened.witness > own)
     throw new NotOpen(

@@ -90,8 +90,8 @@ const signature = { key: some.slice(1), signature: filled(0xcc, 64) };
 
 const coreRequests: Each<CoreRequest> = {
   open: [
-    { network: "bitcoin", tier: "full", index: 0 },
-    { network: "regtest", tier: "stateless", index: 258 },
+    { network: "bitcoin", tier: "full", index: 0, now: 1_790_000_000n },
+    { network: "regtest", tier: "stateless", index: 258, now: 0n },
   ],
   load: [{ pages: [filled(0x77, 40), filled(0x78, 41)] }, { pages: [] }],
   begin: [{}],

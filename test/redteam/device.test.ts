@@ -12,7 +12,7 @@ import { random } from "../fuzz/random.ts";
 import { add, ask, htlcOf, keysendOf, plainTerms } from "../scripted/channel.ts";
 import { deviceBench } from "../scripted/device.ts";
 import { type Core, openCore, outcomeOf, rigOver } from "../scripted/device-rig.ts";
-import type { Rig } from "../scripted/road.ts";
+import { plainTime, type Rig } from "../scripted/road.ts";
 import { carol, evenTerms, type Scene, scene } from "../scripted/scene.ts";
 import { attack, honest } from "../scripted/tally.ts";
 
@@ -214,7 +214,8 @@ describe("requests out of order", () => {
     await attack("judged before it is open", async () => {
       expect(await core.judge(wanted)).toEqual({ is: "refused", why: "order" });
     });
-    await core.ask({ is: "open", network: "regtest", tier: "full", index: 0 });
+    const now = BigInt(plainTime);
+    await core.ask({ is: "open", network: "regtest", tier: "full", index: 0, now });
     await attack("begun twice over the same records", async () => {
       const answers = await Promise.all([core.ask({ is: "begin" }), core.ask({ is: "begin" })]);
       expect(answers.map((one) => one.is)).toEqual(["begun", "refused"]);
@@ -227,10 +228,9 @@ describe("requests out of order", () => {
         { network: "bitcoin", tier: "full", index: 0 },
         { network: "regtest", tier: "full", index: 1 },
       ] as const)
-        expect(await core.ask({ is: "open", ...kept })).toEqual({ is: "refused", why: "network" });
-      expect(await core.ask({ is: "open", network: "regtest", tier: "commitments", index: 0 })).toEqual({
-        ...{ is: "refused", why: "tier" },
-      });
+        expect(await core.ask({ is: "open", ...kept, now })).toEqual({ is: "refused", why: "network" });
+      const lesser = { is: "open", network: "regtest", tier: "commitments", index: 0, now } as const;
+      expect(await core.ask(lesser)).toEqual({ is: "refused", why: "tier" });
     });
     await attack("judged though its session ended", async () => {
       const { request, answer } = await core.shown(wanted);

@@ -69,7 +69,13 @@ export const families: readonly Family[] = [
     name: "devices: exchanged, replayed, intercepted, unplugged",
     tests: [
       ...[file("device"), file("device-core"), file("device-sums"), file("device-limits")],
-      ...[file("device-consent"), file("device-approvers"), file("device-stuck"), file("device-again")],
+      ...[
+        file("device-consent"),
+        file("device-approvers"),
+        file("device-stuck"),
+        file("device-again"),
+        file("device-time"),
+      ],
     ],
   },
   { n: 14, name: "a store put back to an older copy", tests: [file("rollback")] },

@@ -111,6 +111,8 @@ export interface BenchOptions {
   readonly lingers?: (title: string) => boolean;
   readonly onShow?: (screen: Screen) => void;
   readonly time?: () => number;
+  /** Of the device's core, in milliseconds; else as much passes there. */
+  readonly tick?: () => number;
   /** Before each piece, either way, that a cable takes. */
   readonly onPiece?: (unplug: () => void) => void;
   /** In the middle of a write to flash. */
@@ -140,6 +142,7 @@ export const deviceBench = async ({
   onShow = () => {},
   lingers = () => false,
   time = () => plainTime,
+  tick = () => time() * 1_000,
   onPiece = () => {},
   onPowerCut = () => {},
   over = { carrier: carriers.bulk, cable: async () => cable(onPiece) },
@@ -170,13 +173,14 @@ export const deviceBench = async ({
     if (button !== undefined) running.press(button);
   };
 
+  const serve = coreBehind({ curve, keyringOf, software: "countersign test device" });
   const start = (): DeviceProcess => {
     const device: DeviceProcess = runDeviceProcess({
       flash,
       secret,
       int: (below) => randomInt(below),
       tick: () => performance.now(),
-      serve: coreBehind({ curve, keyringOf, software: "countersign test device" }),
+      serve: (parts) => serve({ ...parts, tick }),
       ...linkPorts,
       times,
       maxMessage: maxMessage(),

@@ -27,7 +27,11 @@ interface Seen {
   reached(state: Absence | "open"): Promise<string>;
 }
 
-const watched = async (connect: () => Promise<Link>, faults: unknown[]): Promise<Seen> => {
+const watched = async (
+  connect: () => Promise<Link>,
+  faults: unknown[],
+  now: () => number = () => plainTime,
+): Promise<Seen> => {
   const states: (Absence | "open")[] = [];
   const reasons = new Map<string, PromiseWithResolvers<string>>();
   const reason = (state: Absence | "open"): PromiseWithResolvers<string> => {
@@ -44,7 +48,7 @@ const watched = async (connect: () => Promise<Link>, faults: unknown[]): Promise
     passphrase: false,
     connect,
     shelf: await openShelf(memoryDisk().open(), new Uint8Array(32)),
-    now: () => plainTime,
+    now,
     witness: () => 0,
     onState: (state, because) => {
       states.push(state);
@@ -105,4 +109,45 @@ test("where nothing answers it says unplugged, and of a link of no common versio
     expect(await seen.reached(absence)).toBe(`because ${why}`);
   }
   expect(faults).toEqual([]);
+});
+
+test("a clock that leaps is the person's to agree to; meanwhile the device is away, and says why", async () => {
+  const time = { signer: plainTime, device: plainTime };
+  const asked = Promise.withResolvers<void>();
+  const bench = await deviceBench({
+    tick: () => time.device * 1_000,
+    lingers: (title) => {
+      if (title === "Is it this time?") asked.resolve();
+      return title === "Is it this time?";
+    },
+  });
+  closings.push(bench.close);
+  const { keyring, reached, states } = await watched(bench.connect, bench.faults, () => time.signer);
+  await reached("open");
+  const { node } = keyring;
+  const says = () =>
+    keyring.second.judge({ name: "signMessage", body: { node, message: new Uint8Array(4) } } as never);
+  expect(await says()).toMatchObject({ is: "reply" });
+  time.signer += 30 * 86_400;
+  const refused = await says().catch((error: unknown) => error);
+  if (!(refused instanceof KeysAway)) throw new Error(`not away: ${JSON.stringify(refused)}`);
+  expect(refused.refusal.facts).toContainEqual({ name: "is", value: "clock" });
+  expect(refused.refusal).toMatchObject({ final: false, hint: expect.stringContaining("clock") });
+  await asked.promise;
+  expect(keyring.state()).toBe("clock");
+  bench.goOn();
+  await expect.poll(says, { timeout: 5_000 }).toMatchObject({ is: "reply" });
+  expect(states).toEqual(["open", "clock", "open"]);
+  expect(bench.faults).toEqual([]);
+});
+
+test("closing does not wait until a device that said no would be asked again", async () => {
+  const bench = await deviceBench({ consents: (title) => title !== "Keep node keys" });
+  closings.push(bench.close);
+  const { keyring, reached } = await watched(bench.connect, bench.faults);
+  expect(await reached("busy")).toBe("the person at the device said no");
+  const { asked } = bench;
+  const before = asked.length;
+  await keyring.close();
+  expect(asked.length).toBe(before);
 });

@@ -56,7 +56,7 @@ const answering = (answer: Uint8Array): { readonly link: Link; readonly asked: U
 test("another version is refused in words, whatever else the answer holds, before anything is asked of it", async () => {
   for (const more of [new Uint8Array(0), encodeDeviceAnswer({ is: "info", info }).subarray(2)]) {
     const { link, asked } = answering(concat(Uint8Array.of(1, 2), more));
-    const error = await meet(link, kept).then(
+    const error = await meet(link, kept, 1_790_000_000).then(
       () => undefined,
       (reason: unknown) => reason,
     );

@@ -13,6 +13,7 @@ import {
   mostChanges,
 } from "../../../firmware-sim/record.ts";
 import { decodeStanding, encodeStanding } from "../../../firmware-sim/standing.ts";
+import { decodeDeviceTime, encodeDeviceTime } from "../../../firmware-sim/time.ts";
 import { unknown } from "../../../protocol/codec.ts";
 import {
   type CoreAnswer,
@@ -144,6 +145,7 @@ const coreRequest: fc.Arbitrary<CoreRequest> = fc.oneof(
     network: fc.constantFrom("bitcoin", "testnet", "signet", "regtest"),
     tier: fc.constantFrom("full", "commitments", "stateless"),
     index: fc.nat(0xffff),
+    now: fc.bigInt({ min: 0n, max: 4_000_000_000n }),
   }),
   pages.map((all) => ({ is: "load", pages: all }) as const),
   fc.record({
@@ -229,6 +231,7 @@ export const deviceTargets: readonly Target[] = [
     encodeOwnLimits,
     decodeOwnLimits,
   ),
+  target("device-time", "time.ts decodeDeviceTime", u64, encodeDeviceTime, decodeDeviceTime),
   target("device-desk", "signer/device/shelf.ts unpackDesk", desk, packDesk, unpackDesk),
   target("device-standing", "standing.ts decodeStanding", standing, encodeStanding, decodeStanding),
   withVectors(

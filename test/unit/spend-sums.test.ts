@@ -125,6 +125,25 @@ describe("the limits of a fee", () => {
     expect(limits(spending)).toEqual({ weight, min: 0n, base: BigInt(weight), max: BigInt(weight) });
   });
 
+  test("give a claim room for what it needs, and not for all coins and outputs that ride along", () => {
+    const [coin, out] = [wallet(), ours(1_000n)];
+    const bare = claim("toRemote", 10_000n);
+    const of = (coins: number, outputs: number, inputs: readonly Input[] = [bare]) =>
+      limits(spendingOf([...inputs, ...Array<Input>(coins).fill(coin)], Array<Paid>(outputs).fill(out))).max;
+    for (let n = 1; n <= 17; n++) expect(of(n, n)).toBeGreaterThan(of(n - 1, n - 1));
+    expect(of(18, 17)).toBe(of(17, 17));
+    expect(of(17, 18)).toBe(of(17, 17));
+    expect(of(200, 200)).toBe(of(17, 17));
+    expect(of(18, 18, [bare, bare])).toBeGreaterThan(of(17, 17, [bare, bare]));
+    expect(of(19, 19, [bare, bare])).toBe(of(18, 18, [bare, bare]));
+    // Where no claim is, a day's sum holds it.
+    const all = spendingOf(Array<Input>(40).fill(coin), Array<Paid>(40).fill(out));
+    expect(limits(all).weight).toBe(weightOf(all));
+    // What goes to others a person has seen.
+    const others = (n: number) => limits(spendingOf([bare], Array<Paid>(n).fill(other(1_000n)))).max;
+    expect(others(19)).toBeGreaterThan(others(18));
+  });
+
   test("count the commitments that an anchor brings along, each once, and no other parent", () => {
     const [first, second] = [commitment(1_000), commitment(300)];
     const anchor = (origin: Origin | undefined) => claim("anchor", 330n, { origin });

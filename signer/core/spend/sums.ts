@@ -108,6 +108,19 @@ const peersShare = (claims: readonly ChannelInput[]): bigint => {
   return [...taken].reduce((sum, [live, value]) => sum + max(0n, value - dueIn(live)), 0n);
 };
 
+/** Coins of ours that a claim may take along to be paid for, and outputs in which the rest comes back. */
+const companions = 16;
+
+/** No day's sum holds a claim's fee, so what rides along beyond its needs gives no room for one. */
+const surplusIn = ({ tx, inputs, paid }: Spending, claims: number): number => {
+  const most = claims + companions;
+  const coins = inputs.flatMap((input) => (input.from === "wallet" ? [bareInput + inputWeight(input)] : []));
+  const outputs = tx.outputs.flatMap((output, i) =>
+    paid[i]?.is === "ours" ? [4 * outputLength(output)] : [],
+  );
+  return [...coins.slice(most), ...outputs.slice(most)].reduce((sum, weight) => sum + weight, 0);
+};
+
 export interface Limits {
   readonly weight: number;
   readonly min: bigint;
@@ -126,12 +139,13 @@ export const limitsOf = (spending: Spending, policy: Policy, height: Height | un
     const base = feeOf(weight, policy.maxOnchainFeerate);
     return { weight, min: leastOf(weight, policy.minOnchainFeerate), base, max: base };
   }
-  const base = feeOf(weight + parentsWeight(claims), policy.maxSweepFeerate);
+  const counted = weight - surplusIn(spending, claims.length);
+  const base = feeOf(counted + parentsWeight(claims), policy.maxSweepFeerate);
   // What is allowed beyond the policy is the miners', and nobody else's.
   const alone =
     othersOf(spending).length === 0 && claims.length + walletsIn(spending) === spending.inputs.length;
   const max = alone ? grown(base, claims, height) + peersShare(claims) : base;
-  return { weight, min: 0n, base, max };
+  return { weight: counted, min: 0n, base, max };
 };
 
 const walletsIn = ({ inputs }: Spending): number => inputs.filter(({ from }) => from === "wallet").length;

@@ -10,7 +10,7 @@ import { toHex } from "../../protocol/bytes.ts";
 import { isKnown, type Maybe } from "../../protocol/codec.ts";
 import type { Htlc, Side, Terms } from "../../protocol/operations/fields.ts";
 import { type Sat, sat, toMsat } from "../../protocol/units.ts";
-import { plus, settlementOf, takenAtLeast } from "./payments/settlement.ts";
+import { creditOf, plus, settlementOf, takenAtLeast } from "./payments/settlement.ts";
 import type { Facts } from "./rule.ts";
 import type { RuleName } from "./rules/table.ts";
 import type { Content, Hidden, Interval, Settled, Setup } from "./state.ts";
@@ -193,7 +193,6 @@ export const follow = (next: Succession, before: Before): Followed => {
     return { is: "broken", rule: changed ? "commitment-value-conserved" : "routing-deltas-only-htlc", facts };
   }
   const balance = { low: max(now.holder.low, least), high: min(now.holder.high, most) };
-  const charge = max(low - now.holder.high, 0n);
   const settled = settlementOf({
     paid,
     offers: removedOffers,
@@ -204,6 +203,8 @@ export const follow = (next: Succession, before: Before): Followed => {
       high: balance.high - (before.balance.low - offered) + now.unlisted,
     },
   });
+  // What is said to have failed or come in has to be there: the rest left us unseen.
+  const charge = max(before.balance.low - offered + creditOf(settled, removedOffers) - now.holder.high, 0n);
   return {
     is: "borne",
     balance,

@@ -25,6 +25,9 @@ const forgotten = 16;
 /** Where there is no room, all are looked at. */
 const forgottenAtMost = 1_000;
 export const maxIssued = 50_000;
+/** Of those that expire later than any that a node makes by itself (Core Lightning: a week): else none comes back in years. */
+const far = 8 * 86_400;
+export const maxFar = 40_000;
 
 /** A timestamp that lies behind makes nothing be forgotten sooner. */
 const untilOf = ({ timestamp, expiry }: Issue, now: number): number => {
@@ -42,11 +45,16 @@ const merged = (before: Maybe<Issued>, amount: Maybe<bigint>, until: number): Is
   return { amount: before.amount === amount ? amount : unknown, until: Math.max(before.until, until) };
 };
 
-const isFull = ({ payments }: View, gone: Changes<Payment> | undefined): boolean => {
-  if (payments.size < maxIssued) return false;
+const isFull = (
+  { payments }: View,
+  gone: Changes<Payment> | undefined,
+  { most, from }: { readonly most: number; readonly from: number },
+): boolean => {
+  if (payments.size < most) return false;
   let count = 0;
-  for (const [key, { issued }] of payments) if (isKnown(issued) && gone?.has(key) !== true) count++;
-  return count >= maxIssued;
+  for (const [key, { issued }] of payments)
+    if (isKnown(issued) && issued.until >= from && gone?.has(key) !== true) count++;
+  return count >= most;
 };
 
 /** About so many, and the same in whatever order they came to memory: those whose hash begins as this one does. */
@@ -64,7 +72,14 @@ export const withIssued = (
 ): Change | undefined => {
   const key = toHex(issue.hash);
   const before = view.payments.get(key) ?? freshPayment(issue.hash);
-  const needsRoom = (gone: Change["payments"]): boolean => !isKnown(before.issued) && isFull(view, gone);
+  const until = untilOf(issue, view.now);
+  const from = view.now + far;
+  const known = isKnown(before.issued) ? before.issued.until : undefined;
+  // Without a clock there is no later.
+  const isFarther = settings.clockless !== true && until >= from && (known ?? 0) < from;
+  const needsRoom = (gone: Change["payments"]): boolean =>
+    (known === undefined && isFull(view, gone, { most: maxIssued, from: 0 })) ||
+    (isFarther && isFull(view, gone, { most: maxFar, from }));
   const making = (): Pick<Change, "payments" | "node"> =>
     settings.clockless === true
       ? crowdedOut(view, { most: forgotten, but: key })
@@ -72,6 +87,6 @@ export const withIssued = (
   const few = expired(some(view, key), { most: forgotten, but: key }, settings);
   const { payments: gone, ...rest } = needsRoom(few.payments) ? making() : few;
   if (needsRoom(gone)) return undefined;
-  const issued = merged(before.issued, issue.amount ?? unknown, untilOf(issue, view.now));
+  const issued = merged(before.issued, issue.amount ?? unknown, until);
   return { ...rest, payments: new Map([...(gone ?? []), [key, { ...before, issued }]]) };
 };

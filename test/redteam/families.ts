@@ -23,12 +23,15 @@ export const families: readonly Family[] = [
   {
     n: 2,
     name: "outgoing HTLCs without cover",
-    tests: [file("forwarding"), file("unfunded"), file("heist")],
+    tests: [file("forwarding"), file("unfunded"), file("heist"), file("leaks")],
   },
   {
     n: 3,
     name: "revoked and broadcast",
-    tests: [file("revocation", "a commitment is revoked or broadcast")],
+    tests: [
+      file("revocation", "a commitment is revoked or broadcast"),
+      file("leaks", "a revoked commitment in which"),
+    ],
   },
   { n: 4, name: "the same rules on every path", tests: [file("paths")] },
   {
@@ -61,7 +64,7 @@ export const families: readonly Family[] = [
   {
     n: 11,
     name: "lies about values, fees, HTLCs and outputs",
-    tests: [file("lies"), file("chain"), file("onchain")],
+    tests: [file("lies"), file("chain"), file("onchain"), file("leaks", "the fee of a simple close")],
   },
   { n: 12, name: "two signers with one seed and one store", tests: [file("fence")] },
   {

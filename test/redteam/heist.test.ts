@@ -51,6 +51,13 @@ const changed = (heist: Heist, at: number, owner: Side, before: Balances, next: 
       if (htlcs.length < 6 && balances[offeredBy] > htlc.amount + 20_000_000n) balances = add(balances, htlc);
     }
   }
+  // By value alone nothing is told apart that a host lies about.
+  const taken = heist.blind && next(4) === 0 ? from(next, [999_000n, ...amounts]) : 0n;
+  if (balances.holder > taken + 20_000_000n) {
+    const { holder, counterparty } = balances;
+    const kept = next(2) === 0 ? taken : 0n;
+    balances = { ...balances, holder: msat(holder - taken), counterparty: msat(counterparty + kept) };
+  }
   const gone = before.htlcs.filter((one) => !balances.htlcs.includes(one));
   for (const label of labels) {
     const isGone = gone.some(({ hash }) => toHex(hash) === toHex(htlcOf("holder", 1n, label).hash));

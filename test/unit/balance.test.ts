@@ -222,6 +222,31 @@ describe("one commitment after another", () => {
     expect(step(having(549_999_500n, [out]), having(549_999_500n), "unknown").is).toBe("borne");
   });
 
+  test("and what is said to have failed is there, or left us unseen", () => {
+    const from = having(549_999_500n, [out]);
+    const charged = (to: Balances) => {
+      const followed = step(from, to, "unknown");
+      return followed.is === "borne" ? (followed.charge + 999n) / 1_000_000n : followed.rule;
+    };
+    expect([charged(having(599_999_999n)), charged(having(549_999_500n))]).toEqual([0n, 0n]);
+    // Beside one that stays: as much as it is worth may be another that was settled.
+    const stays = { ...out, hash: into.hash };
+    const two = having(499_999_000n, [out, stays]);
+    const beside = (holder: bigint) => {
+      const followed = step(two, having(holder, [stays]), "unknown");
+      return followed.is === "borne"
+        ? [(followed.charge + 999n) / 1_000_000n, followed.settled.length]
+        : followed.rule;
+    };
+    expect([549_999_500n, 499_999_000n, 449_998_500n].map(beside)).toEqual([
+      [0n, 0],
+      [0n, 1],
+      [0n, 2],
+    ]);
+    expect(beside(440_000_000n)).toBe("commitment-value-conserved");
+    expect(beside(529_999_500n)).toEqual([20n, 0]);
+  });
+
   test("an HTLC may be settled and one like it added at once", () => {
     const twin = { ...out };
     // Fulfilled, and offered again.

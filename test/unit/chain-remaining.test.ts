@@ -123,6 +123,20 @@ describe("what became of an HTLC", () => {
     expect(fate(unlisted, offered)).toEqual({ is: "pending" });
   });
 
+  test("of several alike is the worst: of ours that one was taken, of theirs that one was not", () => {
+    type Way = ReturnType<typeof paid> | ReturnType<typeof timeout>;
+    const all = (htlc: Htlc, ways: readonly Way[]) =>
+      fate(closedBy(theirs, ...ways.map((way) => htlcAt(htlc, way))), htlc);
+    const mine = (...ways: readonly Way[]) => all(offered, ways);
+    const yours = (...ways: readonly Way[]) => all(received, ways);
+    expect(mine(paid("offered", 112), paid("offered", 107))).toMatchObject({ is: "paid", height: 107 });
+    expect(mine(timeout(110), paid("offered", 107))).toMatchObject({ is: "paid", height: 107 });
+    expect(yours(paid("received", 112), paid("received", 107))).toMatchObject({ is: "paid", height: 112 });
+    expect(yours(paid("received", 107), timeout(110))).toEqual({ is: "gone", height: 110 });
+    const open = closedBy(theirs, htlcAt(received, paid("received", 107)), htlcAt(received));
+    expect(fate(open, received)).toEqual({ is: "pending" });
+  });
+
   test("is nothing to fail back where it was not ours", () => {
     const gone = closedBy(theirs);
     expect(offeredGone(gone, liveOf(), offered, later)).toBe(true);

@@ -18,7 +18,7 @@ import { nobleCurve } from "../../protocol/curve/index.ts";
 import { sha256 } from "../../protocol/hash.ts";
 import type { Request } from "../../protocol/operations/index.ts";
 import type { Point } from "../../protocol/units.ts";
-import { maxIssued, withIssued } from "../../signer/core/issued.ts";
+import { maxFar, maxIssued, withIssued } from "../../signer/core/issued.ts";
 import { unpackPayment } from "../../signer/core/node-records.ts";
 import { openLedger } from "../../signer/core/payments/ledger.ts";
 import { freshNode, freshPayment, type Payment } from "../../signer/core/state.ts";
@@ -238,6 +238,23 @@ describe("what is remembered of invoices", () => {
     expect(later?.payments?.size).toBe(17);
     payments.delete(toHex(hashOf("full 9")));
     expect(withIssued(viewOf(payments, plainTime), issue("one more"))?.payments?.size).toBe(1);
+  });
+
+  test("keeps room for such as expire soon, however many are to last for years", () => {
+    const lasting = [...full(0xffff_ffff)].slice(0, maxFar);
+    const years = (label: string) => ({ ...issue(label), expiry: 1_000_000_000n });
+    const view = viewOf(new Map(lasting), plainTime);
+    expect(withIssued(view, years("one more"))).toBeUndefined();
+    expect(withIssued(view, { ...issue("one more"), expiry: 8n * 86_400n })).toBeUndefined();
+    expect(withIssued(view, { ...issue("one more"), expiry: 8n * 86_400n - 1n })).toBeDefined();
+    expect(withIssued(view, years("full 7"))).toBeDefined();
+    expect(withIssued(view, years("one more"), { clockless: true })).toBeDefined();
+    expect(withIssued(viewOf(new Map(lasting.slice(1)), plainTime), years("one more"))).toBeDefined();
+    // One that was to expire soon is not made to last either.
+    const soon = new Map([...lasting, ...[...full(plainTime)].slice(maxFar)]);
+    expect(withIssued(viewOf(soon, plainTime), years(`full ${maxFar + 3}`))).toBeUndefined();
+    expect(withIssued(viewOf(soon, plainTime), issue(`full ${maxFar + 3}`))).toBeDefined();
+    expect(withIssued(viewOf(soon, plainTime + 86_400), issue("one more"))).toBeDefined();
   });
 
   test("looks at some alone while there is room, in whatever order they came, and at all when there is none", () => {

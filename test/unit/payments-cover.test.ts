@@ -2,14 +2,28 @@
 
 import { describe, expect, test } from "vitest";
 import { msat, sat } from "../../protocol/units.ts";
-import { covers } from "../../signer/core/payments/cover.ts";
+import { openingBalance } from "../../signer/core/balance.ts";
+import { covers, gainedIn } from "../../signer/core/payments/cover.ts";
 import type { ChannelState, Live } from "../../signer/core/state.ts";
 import { unwatched } from "../../signer/core/step.ts";
-import { agreed, idOf, viewOf } from "./payments.kit.ts";
+import { agreed, idOf, into, out, type Said, viewOf } from "./payments.kit.ts";
 
 const value = sat(1_000n);
 const theirs = { value, contribution: sat(999n) };
-const held = (terms: object = theirs): ChannelState & Live => agreed({}, terms);
+/** In which, beyond what was ours at first, so much came in for good. */
+const held = (terms: object = theirs, more = 0n, said: Said = {}): ChannelState & Live => {
+  const live = agreed(said, terms);
+  const had = openingBalance(live.setup.terms) + more;
+  const balance = { low: had - 1n, high: had };
+  return {
+    ...live,
+    holder: { ...live.holder, variants: live.holder.variants.map((one) => ({ ...one, balance })) },
+    counterparty: {
+      ...live.counterparty,
+      variants: live.counterparty.variants.map((one) => ({ ...one, balance })),
+    },
+  };
+};
 
 const coversAt = (
   at: number,
@@ -36,6 +50,19 @@ describe("a funding that others paid into", () => {
     const both = [held(), held()];
     expect([coversAt(0, both, 1_999_999n), coversAt(1, both, 1_999_999n)]).toEqual([true, false]);
     expect([coversAt(0, both, 2_000_000n), coversAt(1, both, 2_000_000n)]).toEqual([true, true]);
+  });
+
+  test("covers less by what a younger one has received: it may have been set up before", () => {
+    const younger = (more: bigint, said: Said = {}) => [held(), held(theirs, more, said)];
+    expect(coversAt(0, younger(-5n), 1_000_000n)).toBe(true);
+    expect([coversAt(0, younger(7n), 1_000_006n), coversAt(0, younger(7n), 1_000_007n)]).toEqual([
+      false,
+      true,
+    ]);
+    const pending = younger(7n, { htlcs: [into(20n), out(500n)], trimmed: [into(3n)] });
+    expect([coversAt(0, pending, 1_000_029n), coversAt(0, pending, 1_000_030n)]).toEqual([false, true]);
+    expect(coversAt(0, younger(7n), 1_000_000n, [1])).toBe(true);
+    expect([-9n, 0n, 9n].map((more) => gainedIn(held(theirs, more)))).toEqual([0n, 0n, 9n]);
   });
 
   test("takes nothing from others once it is deep, where it is ours, or gone", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { sat } from "../../protocol/units.ts";
+import { type Height, msat, sat } from "../../protocol/units.ts";
+import type { Onchain } from "../../signer/core/chain/onchain.ts";
 import { afterForgetting } from "../../signer/core/payments/forgetting.ts";
 import { type ChannelState, freshNode, type Live, type Payment } from "../../signer/core/state.ts";
 import { unwatched } from "../../signer/core/step.ts";
@@ -140,5 +141,33 @@ describe("a channel beside others of the hash", () => {
     expect(payments?.get(keyOf())).toMatchObject({ hash: hashOf(), settledOut: 500n });
     expect(payments?.has(keyOf("milk"))).toBe(true);
     expect(lost).toBe(70n);
+  });
+});
+
+describe("a funding that was never there", () => {
+  const terms = { value: sat(1_000n), contribution: sat(0n) };
+  const balance = { low: 400n, high: 600n };
+  const before = {
+    ...agreed({}, terms),
+    holder: { ...empty.holder, variants: empty.holder.variants.map((one) => ({ ...one, balance })) },
+    counterparty: { ...empty.counterparty, variants: [] },
+  };
+  const height = 7 as Height;
+  const lostWith = (funding: Onchain["funding"], trusted: bigint) => {
+    const onchain = new Map([[idOf(0), { funding, close: undefined }]]);
+    const view = viewOf([before], { chain: { view: undefined, onchain, upload: undefined } });
+    const { node } = afterForgetting({
+      ...{ view, id: idOf(0), before, left: before },
+      policy: { ...policy, maxZeroConfExposure: msat(trusted) },
+    });
+    return node === undefined ? undefined : [spent(node.windows.lost, now), node.time];
+  };
+
+  test("costs what came in on it, as far as it was trusted", () => {
+    expect(lostWith({ is: "false", height }, 1_000n)).toEqual([600n, now]);
+    expect(lostWith({ is: "false", height }, 500n)).toEqual([500n, now]);
+    expect(lostWith({ is: "false", height }, 0n)).toBeUndefined();
+    expect(lostWith({ is: "confirmed", height }, 1_000n)).toBeUndefined();
+    expect(lostWith({ is: "unseen" }, 1_000n)).toBeUndefined();
   });
 });

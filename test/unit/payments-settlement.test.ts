@@ -5,6 +5,7 @@ import type { Htlc } from "../../protocol/operations/fields.ts";
 import { lineOf } from "../../signer/core/payments/lines.ts";
 import {
   common,
+  creditOf,
   minus,
   plus,
   type Removals,
@@ -145,6 +146,32 @@ describe("what left a commitment, without preimages", () => {
       [0n, 5_000_000n],
       [0n, 5_000_000n],
     ]);
+  });
+
+  test("may be one that is still there, or there again: nothing else takes anything from us", () => {
+    expect(said(of(-5_000_000n, { kept: [a, milk] }))).toEqual([[tea, 0n, 5_000_000n]]);
+    expect(said(of(1_000_000n, { kept: [milk], offers: [b] }))).toEqual([[toHex(milk.hash), 0n, 2_000_000n]]);
+    expect(said(of(0n, { kept: [milk], received: [x] }))).toEqual([]);
+    expect(said(of(5_000_000n, { kept: [milk], received: [x] }))).toEqual([
+      [tea, 7_000_000n, 0n],
+      [toHex(milk.hash), 0n, 2_000_000n],
+    ]);
+    // What is no sum of any of them is more than any of them explains.
+    const each = [
+      [tea, 0n, 5_000_000n],
+      [toHex(milk.hash), 0n, 2_000_000n],
+    ];
+    expect(said(of(-1_000_000n, { kept: [a, milk] }))).toEqual(each);
+    const many = Array.from({ length: 9 }, (_, at) => out(1_000_000n, `many ${at}`));
+    expect(said(of(-1_000_000n, { kept: many })).length).toBe(9);
+    expect(said(of(0n, { kept: many }))).toEqual([]);
+  });
+
+  test("is credited to us as far as it did not go", () => {
+    const { hash } = a;
+    expect(creditOf([], [])).toBe(0n);
+    expect(creditOf([{ hash, in: 3n, out: 5n }], [])).toBe(-2n);
+    expect(creditOf([{ hash, in: 0n, out: 5_000_000n }], [a, b])).toBe(3_000_000n);
   });
 
   test("and less than a satoshi, is taken for failed: no output tells it", () => {

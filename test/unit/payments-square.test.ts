@@ -8,7 +8,13 @@ import {
   square,
   withHidden,
 } from "../../signer/core/payments/square.ts";
-import { type ChannelState, freshNode, type Live, type Payment } from "../../signer/core/state.ts";
+import {
+  type ChannelState,
+  freshNode,
+  type Live,
+  type Payment,
+  type Settled,
+} from "../../signer/core/state.ts";
 import { unwatched } from "../../signer/core/step.ts";
 import { hourOf, spent } from "../../signer/core/velocity.ts";
 import {
@@ -68,11 +74,13 @@ describe("a hash of which nothing is on its way any more", () => {
 
 describe("square", () => {
   test("takes what all live commitments say, and waits until both sides have one", () => {
+    // Something of each is still on its way.
+    const htlcs = [out(1n), into(1n, "milk")];
     const live = openOf(
       [{ settled: [settled(5n, 9n), settled(1n, 0n, "milk")] }],
-      [{ settled: [settled(7n, 4n)] }],
+      [{ htlcs, settled: [settled(7n, 4n)] }],
     );
-    const { live: rest, certain } = square(live);
+    const { live: rest, certain } = square(live, "commitments");
     expect(certain).toEqual([settled(5n, 4n)]);
     expect(rest.holder.variants[0]?.settled).toEqual([settled(0n, 5n), settled(1n, 0n, "milk")]);
     expect(rest.counterparty.variants[0]?.settled).toEqual([settled(2n, 0n)]);
@@ -81,8 +89,30 @@ describe("square", () => {
       openOf([], [{ settled: [settled(5n, 9n)] }]),
     ])
       expect(square(half)).toEqual({ live: half, certain: [] });
-    const apart = openOf([{ settled: [settled(5n, 0n)] }], [{}]);
-    expect(square(apart).live).toBe(apart);
+    const apart = openOf([{ settled: [settled(5n, 0n)] }], [{ trimmed: [out(1n)] }]);
+    expect(square(apart, "commitments").live).toBe(apart);
+    // A host that lists everything brings both to say the same.
+    const listed = openOf([{ settled: [settled(5n, 0n)] }], [{}]);
+    expect(square(listed).live).toBe(listed);
+  });
+
+  test("from a host that can't list everything, takes the worst that any says of what is over, and leaves nothing", () => {
+    const sides = (ours: readonly Settled[], theirs: readonly Settled[]) => {
+      const { live, certain } = square(
+        openOf([{ settled: ours }], [{ settled: theirs, htlcs: [out(1n, "eggs")] }]),
+        "commitments",
+      );
+      for (const { settled: left } of [...live.holder.variants, ...live.counterparty.variants])
+        expect(left).toEqual([]);
+      return certain;
+    };
+    expect(sides([settled(0n, 9_000n)], [])).toEqual([settled(0n, 9_000n)]);
+    expect(sides([], [settled(9_000n, 0n)])).toEqual([]);
+    expect(sides([settled(9_000n, 2_000n)], [settled(5_000n, 4_000n)])).toEqual([settled(5_000n, 4_000n)]);
+    expect(sides([settled(0n, 9n)], [settled(0n, 9n), settled(0n, 3_000n, "milk")])).toEqual([
+      settled(0n, 9n),
+      settled(0n, 3_000n, "milk"),
+    ]);
   });
 });
 

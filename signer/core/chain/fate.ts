@@ -30,11 +30,17 @@ const candidates = ({ outputs }: Close, htlc: Htlc): readonly Output[] => {
   return named.length > 0 ? named : outputs.filter(({ role }) => role.is === "unlisted");
 };
 
-const paidBy = (outputs: readonly Output[], { hash }: Htlc): Fate | undefined => {
-  for (const { spent } of outputs)
-    if (spent?.way.is === "preimage" && equal(sha256(spent.way.preimage), hash))
-      return { is: "paid", preimage: spent.way.preimage, height: spent.height };
-  return undefined;
+const paidBy = (outputs: readonly Output[], { hash, offeredBy }: Htlc): Fate | undefined => {
+  const paid = outputs
+    .flatMap(({ spent }): (Fate & { readonly is: "paid" })[] =>
+      spent?.way.is === "preimage" && equal(sha256(spent.way.preimage), hash)
+        ? [{ is: "paid", preimage: spent.way.preimage, height: spent.height }]
+        : [],
+    )
+    .toSorted((a, b) => a.height - b.height);
+  // The worst of ours is the first that was taken, and of theirs the last, or one that was not taken.
+  if (offeredBy === "holder") return paid[0];
+  return paid.length < outputs.length ? undefined : paid.at(-1);
 };
 
 /** Of HTLCs that are alike in everything nobody can tell which was paid: all share the worst fate. */

@@ -133,21 +133,32 @@ const withPreimages = (removals: Removals, paid: ReadonlySet<string>): readonly 
   return sums.list();
 };
 
-const byValue = ({ offers, received, rise }: Removals): readonly Settled[] => {
-  const items: readonly Item[] = [
-    ...offers.map((htlc) => ({ htlc, way: "out" as const, ours: undefined })),
-    ...received.map((htlc) => ({ htlc, way: "in" as const, ours: undefined })),
-  ];
+const openWay = (htlcs: readonly Htlc[], way: Item["way"]): readonly Item[] =>
+  htlcs.map((htlc) => ({ htlc, way, ours: undefined }));
+
+const byValue = ({ offers, received, kept, rise }: Removals): readonly Settled[] => {
+  const items = [...openWay(offers, "out"), ...openWay(received, "in")];
   const endings = endingsOf(items, rise);
   if (endings.length > 0) return worstOf(items, endings);
+  // Or one was settled and one like it added in the same update.
+  const again = [...items, ...openWay(kept, "out")];
+  const there = total(kept);
+  const others = endingsOf(again, { low: rise.low + there, high: rise.high + there });
+  if (others.length > 0) return worstOf(again, others);
   const whole = total(offers) + total(received);
   // Without this one the others could not have raised our balance so far.
   const isOurs = ({ amount }: Htlc): boolean => rise.low > whole - amount;
   const sums = new Sums();
   for (const htlc of offers) if (!isOurs(htlc)) sums.add(htlc, "out");
   for (const htlc of received) if (isOurs(htlc)) sums.add(htlc, "in");
+  // Nothing that is gone takes anything from us.
+  if (rise.high < 0n) for (const htlc of kept) sums.add(htlc, "out");
   return sums.list();
 };
+
+/** What it says that we are richer by, beside what we newly offer. */
+export const creditOf = (settled: readonly Settled[], offers: readonly Htlc[]): bigint =>
+  settled.reduce((sum, one) => sum + net(one), total(offers));
 
 export const settlementOf = (removals: Removals): readonly Settled[] =>
   isKnown(removals.paid) ? withPreimages(removals, removals.paid) : byValue(removals);

@@ -5,6 +5,7 @@
 
 import { toHex } from "../../../protocol/bytes.ts";
 import { isKnown } from "../../../protocol/codec.ts";
+import type { Tier } from "../../../protocol/operations/fields.ts";
 import type { ChannelId } from "../../../protocol/units.ts";
 import { max, min } from "../balance.ts";
 import type { Policy } from "../policy.ts";
@@ -23,33 +24,45 @@ import { covers } from "./cover.ts";
 import { speaksOf } from "./flow.ts";
 import { isRebalance } from "./judge.ts";
 import { linesOf, settledBy, variantsOf } from "./lines.ts";
-import { common, minus } from "./settlement.ts";
+import { common, minus, worst } from "./settlement.ts";
 
 interface Squared {
   readonly live: Live;
   readonly certain: readonly Settled[];
 }
 
-const without =
-  (certain: readonly Settled[]) =>
-  <V extends Variant>(variant: V): V => ({ ...variant, settled: minus(variant.settled, certain) });
+/**
+ * Nothing of these is on its way in any live commitment, so that one history is true of them all. From a host that can't
+ * list every HTLC the two sides need never come to say the same: dust limits differ, and value alone tells what became of
+ * it. Then the worst holds that one of them says.
+ */
+const overIn = (all: readonly Variant[], tier: Tier): ReadonlySet<string> => {
+  const hashes = new Set<string>();
+  if (tier === "full") return hashes;
+  for (const variant of all) for (const hash of settledBy(variant).keys()) hashes.add(hash);
+  for (const variant of all) for (const hash of linesOf(variant).keys()) hashes.delete(hash);
+  return hashes;
+};
 
-export const square = (live: Live): Squared => {
+export const square = (live: Live, tier: Tier = "full"): Squared => {
   const { holder, counterparty } = live;
   const all = variantsOf(live);
-  const [first] = all;
-  if (first === undefined || holder.variants.length === 0 || counterparty.variants.length === 0)
-    return { live, certain: [] };
-  const certain = all.reduce((sum, { settled }) => common(sum, settled), first.settled);
-  if (certain.length === 0) return { live, certain };
-  const rest = without(certain);
+  if (holder.variants.length === 0 || counterparty.variants.length === 0) return { live, certain: [] };
+  const over = overIn(all, tier);
+  const isOver = ({ hash }: Settled): boolean => over.has(toHex(hash));
+  const open = ({ settled }: Variant): readonly Settled[] => settled.filter((one) => !isOver(one));
+  const agreed = all.map(open).reduce(common);
+  const closed = ({ settled }: Variant): readonly Settled[] => settled.filter(isOver);
+  const ended = all.map(closed).reduce(worst);
+  if (agreed.length === 0 && over.size === 0) return { live, certain: [] };
+  const rest = <V extends Variant>(variant: V): V => ({ ...variant, settled: minus(open(variant), agreed) });
   return {
     live: {
       ...live,
       holder: { ...holder, variants: holder.variants.map(rest) },
       counterparty: { ...counterparty, variants: counterparty.variants.map(rest) },
     },
-    certain,
+    certain: [...agreed, ...ended],
   };
 };
 
@@ -105,11 +118,20 @@ export interface Left {
   /** Without the commitment that was left behind. */
   readonly dropped: Live;
   readonly phase?: "open" | "closing";
+  readonly tier?: Tier;
 }
 
 /** What follows for the node from a channel that left a commitment behind. */
-export const afterRevocation = ({ view, policy, id, before, dropped, phase = "open" }: Left): Change => {
-  const { live, certain } = square(dropped);
+export const afterRevocation = ({
+  view,
+  policy,
+  id,
+  before,
+  dropped,
+  phase = "open",
+  tier = "full",
+}: Left): Change => {
+  const { live, certain } = square(dropped, tier);
   // What came in where it may vanish is never counted, and who would be paid with it later was not owed it.
   const counts = covers(id, dropped, view, policy);
   const payments = new Map<string, Payment | undefined>();

@@ -5,7 +5,7 @@ import { equal } from "../../../protocol/bytes.ts";
 import { isKnown } from "../../../protocol/codec.ts";
 import type { Side } from "../../../protocol/operations/fields.ts";
 import type { Request } from "../../../protocol/operations/index.ts";
-import { dustLimitOf, listOf, max } from "../balance.ts";
+import { dustLimitOf, listOf, max, min } from "../balance.ts";
 import type { Policy } from "../policy.ts";
 import type { Rule } from "../rule.ts";
 import type { Live } from "../state.ts";
@@ -18,15 +18,17 @@ export interface ClosingView {
   readonly close: Request<"signClosing">;
   /** Of the fee: the opener, and in a simple close the closer. */
   readonly payer: Side;
-  /** Where the proposal says it; else it is what the outputs leave. */
+  /** Where the proposal says it: more may be left by rounding, or as dust. */
   readonly fee?: bigint;
 }
 
 const sides = ["holder", "counterparty"] as const;
 
-/** With what was left out as dust, and what both balances had under a satoshi. */
-const feeOfClose = ({ live, close, fee }: ClosingView): bigint =>
-  fee ?? live.setup.terms.value - close.toHolder - close.toCounterparty;
+/** With what was left out as dust, and what both balances had under a satoshi. What the other side gets is no fee. */
+const feeOfClose = ({ live, close, fee }: ClosingView): bigint => {
+  const left = live.setup.terms.value - close.toHolder - close.toCounterparty;
+  return fee === undefined ? left : min(fee, left);
+};
 
 /** The most, in satoshi, that any live commitment gives us before fees. */
 const balance = ({ holder, counterparty }: Live): bigint =>

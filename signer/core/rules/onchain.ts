@@ -7,7 +7,7 @@ import type { Outpoint, Txid } from "../../../protocol/units.ts";
 import { toMsat } from "../../../protocol/units.ts";
 import { type Costs, dueFor, keyOf, maxFunds, type OutpointState, stateOf } from "../outpoints.ts";
 import type { Rule } from "../rule.ts";
-import type { OwnInput } from "../spend/inputs.ts";
+import type { Input, OwnInput } from "../spend/inputs.ts";
 import { claimsIn, feeIn, ownOf } from "../spend/sums.ts";
 import type { View } from "../step.ts";
 import { spent } from "../velocity.ts";
@@ -56,7 +56,8 @@ const committed = (own: readonly OwnInput[]): boolean => own.every(({ plan }) =>
  */
 export const toRemember = (own: readonly OwnInput[], view: Pick<View, "outpoints">): readonly OwnInput[] => {
   const said = own.length > 1 && own.some(({ proof }) => proof === "said") && !committed(own);
-  return said ? own : own.filter(({ outpoint }) => isKnown(stateOf(view, outpoint).value));
+  if (said) return own;
+  return own.filter(({ outpoint, proof }) => proof !== "said" && isKnown(stateOf(view, outpoint).value));
 };
 
 const wasOurs = ({ value, funds, fees, sent }: OutpointState): boolean =>
@@ -74,6 +75,13 @@ export const conflictsOf = ({
       return funds.length > 0 && !funds.some((one) => equal(one, txid));
     });
 
+/**
+ * The rules see the whole of it, whoever was said to own a part before. Else a host could call what a breach forfeits
+ * somebody else's, and nobody could take it.
+ */
+const isWhole = (inputs: readonly Input[]): boolean =>
+  inputs.every(({ from, proof }) => from !== "foreign" && (proof !== "said" || inputs.length === 1));
+
 export const onchainRules: readonly Rule<OnchainView>[] = [
   rule("onchain-funding-non-malleable", (view) => {
     if (!funds(view)) return undefined;
@@ -88,11 +96,12 @@ export const onchainRules: readonly Rule<OnchainView>[] = [
   rule("onchain-input-value-proven", (subject) => {
     const { inputs, view } = subject;
     const own = ownOf({ inputs });
-    for (const { index, outpoint } of own)
+    for (const { index, outpoint } of isWhole(inputs) ? [] : own)
       if (stateOf(view, outpoint).foreign) return { input: index, saidToBeForeign: true };
     for (const { index, outpoint, from } of inputs)
       if (from === "foreign" && wasOurs(stateOf(view, outpoint))) return { input: index, ours: true };
-    for (const { index, outpoint, value, proof } of own) {
+    // By itself it is signed for what it is worth, or in vain.
+    for (const { index, outpoint, value, proof } of inputs.length === 1 ? [] : own) {
       const before = stateOf(view, outpoint).value;
       if (proof === "said" && isKnown(before) && before !== value) return { input: index, value, before };
     }

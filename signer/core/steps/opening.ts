@@ -162,13 +162,16 @@ export const check: Step<"check", undefined> = {
   },
 };
 
-/** Every key of the other side is one, and none is ours: a 2-of-2 with ourselves protects nobody. */
+/**
+ * Every key of the other side is one, and none is ours: a 2-of-2 with ourselves protects nobody, and what pays our key in a
+ * commitment has to tell whose it is.
+ */
 const checkKeys = (setup: Setup, isPoint: (bytes: Uint8Array) => boolean): void => {
   for (const [name, key] of Object.entries(setup.counterparty)) {
     if (!isPoint(key)) throw new Malformed(`counterparty.${name}`, "not a point of the curve");
+    if (Object.values(setup.holder).some((own) => equal(own, key)))
+      throw invalid(`counterparty.${name} is the holder's key`);
   }
-  if (equal(setup.counterparty.funding, setup.holder.funding))
-    throw invalid("counterparty.funding is the holder's key");
 };
 
 const opened = (setup: Setup): ChannelState => {

@@ -23,7 +23,7 @@ const nextPoints = (number: CommitmentNumber): readonly CommitmentNumber[] =>
 
 export const revokeHolderCommitment: Step<"revokeHolderCommitment", undefined> = {
   prepare: () => undefined,
-  decide: ({ body: { channel, number }, view, settings: { policy } }) => {
+  decide: ({ body: { channel, number }, view, settings: { policy, tier } }) => {
     const live = liveOf(view.channel);
     if (live === undefined) return noChannel(channel, view.channel);
     const released = number < live.holder.revealed;
@@ -43,7 +43,7 @@ export const revokeHolderCommitment: Step<"revokeHolderCommitment", undefined> =
       change: released
         ? {}
         : afterRevocation({
-            ...{ view, policy, id: channel, before: live },
+            ...{ view, policy, tier, id: channel, before: live },
             dropped: { ...live, holder: reveal(live, number) },
           }),
       job: { kind: "secret", channel, number },
@@ -55,7 +55,7 @@ export const revokeHolderCommitment: Step<"revokeHolderCommitment", undefined> =
 
 export const validateCounterpartyRevocation: Step<"validateCounterpartyRevocation", undefined> = {
   prepare: () => undefined,
-  decide: ({ body: { channel, number, secret }, view, settings: { curve, policy } }) => {
+  decide: ({ body: { channel, number, secret }, view, settings: { curve, policy, tier } }) => {
     const live = liveOf(view.channel);
     if (live === undefined || view.channel === undefined) return noChannel(channel, view.channel);
     const { counterparty } = live;
@@ -80,7 +80,7 @@ export const validateCounterpartyRevocation: Step<"validateCounterpartyRevocatio
     return {
       is: "kept",
       change: afterRevocation({
-        ...{ view, policy, id: channel, before: live },
+        ...{ view, policy, tier, id: channel, before: live },
         dropped: { ...live, counterparty: takeRevocation(live, number, secrets) },
         phase: view.channel.phase === "closing" ? "closing" : "open",
       }),

@@ -4,6 +4,7 @@
 var path = require("path");
 var fs = require("fs");
 var child = require("child_process");
+var os = require("os");
 
 var needed = 26;
 var major = Number(process.versions.node.split(".")[0]);
@@ -23,7 +24,7 @@ if (major >= needed) {
     });
   });
   run.on("exit", (code, signal) => {
-    process.exit(signal ? 1 : code);
+    process.exit(signal ? 128 + os.constants.signals[signal] : code);
   });
 } else {
   console.error("countersign needs Node " + needed + " or newer; this is " + process.version + ".");

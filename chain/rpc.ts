@@ -40,7 +40,7 @@ const cookieIn = async (path: string): Promise<Secret> => {
     if ((await stat(path)).size > mostCookie) throw new Error("too long");
     return basic(new TextEncoder().encode((await readFile(path, "utf8")).trim()));
   } catch {
-    throw new SourceError("its cookie file can't be read: is the node running?");
+    throw new SourceError("its cookie file can't be read: is Bitcoin Core running?");
   }
 };
 

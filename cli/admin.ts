@@ -9,8 +9,9 @@ import { type NodeId, point } from "../protocol/units.ts";
 import { connect } from "../protocol/wire/client.ts";
 import { type Connection, Disconnected } from "../protocol/wire/connection.ts";
 import { type ConfigNode, configFile, pathsOf, readConfig } from "../signer/config.ts";
-import { checkSocket, credentialsIn } from "../signer/server/way-in.ts";
+import { checkSocket } from "../signer/server/way-in.ts";
 import { SetupError } from "../signer/setup-error.ts";
+import { usableCredentials } from "./certificates.ts";
 import { Unable } from "./exit.ts";
 import { plain } from "./json.ts";
 import { nodeIn } from "./nodes.ts";
@@ -28,7 +29,8 @@ type AdminName =
   | "chainSource"
   | "deviceStanding"
   | "deviceLimits"
-  | "deviceAnswer";
+  | "deviceAnswer"
+  | "deviceForget";
 
 export interface Admin {
   readonly node: NodeId;
@@ -52,7 +54,7 @@ export const shownFacts = (facts: readonly Fact[]): string =>
   facts.map(({ name, value }) => `${plain(name)} ${plain(value)}`).join(", ");
 
 const reach = async (path: string, certificates: string, dir: string): Promise<Connection> => {
-  const credentials = credentialsIn(certificates, "admin");
+  const credentials = usableCredentials(certificates, "admin");
   try {
     return await connect({ address: { path }, credentials, role: "admin" });
   } catch (error) {

@@ -91,7 +91,7 @@ const tail = (options: AuditOptions & { readonly count: string }): void => {
       return;
     }
     const rows = records.map(({ sequence, time, kind, operation, channel, rule, count: times, detail }) => {
-      const what = kind === "refusals" ? `${rule} (${times} times)` : detail;
+      const what = kind === "refusals" ? (times === 1 ? rule : `${rule} (${times} times)`) : detail;
       return [String(sequence), time, kind, operation, channel, what];
     });
     process.stdout.write(`${table([["record", "time", "kind", "operation", "channel", ""], ...rows])}\n`);

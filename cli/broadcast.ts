@@ -1,6 +1,5 @@
 /** `countersign broadcast`, and what `exit` and `justice` do with `--broadcast`: through the signer's own chain source. */
 
-import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { fromHex, reversed, toHex } from "../protocol/bytes.ts";
 import { isKnown } from "../protocol/codec.ts";
@@ -10,19 +9,20 @@ import { maxBroadcast } from "../protocol/operations/publish.ts";
 import { SetupError } from "../signer/setup-error.ts";
 import { type Admin, type AdminOptions, print, withAdmin } from "./admin.ts";
 import { exitCodes } from "./exit.ts";
+import { textIn } from "./input.ts";
 import { plain, toJson } from "./json.ts";
 import { withNodeOption } from "./nodes.ts";
 
 type Results = Reply<"broadcast">["results"];
 
 /** Before anything is signed: whoever wanted it published should not find it signed and lying about. */
-export const checkSource = async ({ ask }: Admin): Promise<void> => {
+export const checkSource = async ({ ask }: Admin, otherwise: string): Promise<void> => {
   const { mode } = await ask("chainSource", {});
   if (mode === "own") return;
   throw new SetupError(
     "unavailable",
     "this signer has no chain source of its own, so it can't publish",
-    'Without --broadcast the transactions are printed, for a Bitcoin node. Or set source = "own" in [chain].',
+    `${otherwise} Or set source = "own" in [chain].`,
   );
 };
 
@@ -74,7 +74,7 @@ const parsed = (words: readonly string[]): readonly Uint8Array[] =>
 const broadcast = async (words: readonly string[], options: AdminOptions): Promise<void> => {
   const all = words.flatMap((word) =>
     word === "-"
-      ? readFileSync(0, "utf8")
+      ? textIn("-")
           .split(/\s+/)
           .filter((one) => one !== "")
       : [word],
@@ -82,7 +82,7 @@ const broadcast = async (words: readonly string[], options: AdminOptions): Promi
   if (all.length === 0) throw new SetupError("usage", "there is no transaction in the input");
   const transactions = parsed(all);
   await withAdmin(options, async (admin) => {
-    await checkSource(admin);
+    await checkSource(admin, "Give them to a Bitcoin node yourself.");
     const results = await broadcastAll(admin, transactions);
     print(options.json ? toJson({ results: resultFields(results) }) : resultsText(results));
     markRefused(results);

@@ -1,12 +1,10 @@
 /** `countersign policy explain`: what the running signer would say to a request, and why. Nothing comes of it. */
 
-import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import type { Reply } from "../protocol/operations/index.ts";
-import { codeOf } from "../signer/private-file.ts";
-import { SetupError } from "../signer/setup-error.ts";
 import { type AdminOptions, print, shownFacts, withAdmin } from "./admin.ts";
 import { type Exit, exitCodes } from "./exit.ts";
+import { textIn } from "./input.ts";
 import { plain, toJson } from "./json.ts";
 import { withNodeOption } from "./nodes.ts";
 import { parseRequest } from "./request.ts";
@@ -43,18 +41,9 @@ export const explainedText = (explained: Explained): string => {
     .join("\n");
 };
 
-const read = (file: string): string => {
-  try {
-    return readFileSync(file === "-" ? 0 : file, "utf8");
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") throw new SetupError("missing", `there is no ${file}`);
-    throw error;
-  }
-};
-
 const explain = (file: string, options: AdminOptions): Promise<void> =>
   withAdmin(options, async ({ node, ask }) => {
-    const explained = await ask("explain", { request: parseRequest(read(file), node) });
+    const explained = await ask("explain", { request: parseRequest(textIn(file), node) });
     print(options.json ? toJson(explained) : explainedText(explained));
     process.exitCode = exitCodes[exits[explained.verdict]].code;
   });

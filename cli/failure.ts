@@ -10,8 +10,6 @@ export interface Failure {
   readonly text: string;
 }
 
-const told: ReadonlySet<string> = new Set(["commander.helpDisplayed", "commander.version"]);
-
 export const failureOf = (error: unknown): Failure => {
   if (error instanceof SetupError) {
     const remedy = error.remedy === "" ? "" : `\n${error.remedy}`;
@@ -21,8 +19,8 @@ export const failureOf = (error: unknown): Failure => {
     return { code: exitCodes[error.exit].code, text: `countersign: ${error.message}` };
   if (error instanceof Malformed)
     return { code: exitCodes.invalid.code, text: `countersign: ${error.message}` };
-  // Commander has printed the help or the reason itself.
+  // Commander has printed the help or the reason itself. Help that was asked for is no error, and has 0 there too.
   if (error instanceof CommanderError)
-    return { code: told.has(error.code) ? exitCodes.ok.code : exitCodes.usage.code, text: "" };
+    return { code: error.exitCode === 0 ? exitCodes.ok.code : exitCodes.usage.code, text: "" };
   return { code: exitCodes.fault.code, text: `countersign: ${faultText(error)}` };
 };

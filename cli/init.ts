@@ -1,7 +1,6 @@
 /** `countersign init`: a seed, certificates and a configuration, in a new directory. */
 
 import { randomBytes, randomInt } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { sourceFault } from "../chain/open.ts";
@@ -20,6 +19,7 @@ import { dialledAt } from "./bundle.ts";
 import { type Adopted, adoptDevice } from "./device/adopt.ts";
 import { type ApproverOptions, pinned, withApproverOptions } from "./device/pin.ts";
 import { checkPlace, checkWitnessPlace, createHome, type Home, type HomeKeys } from "./home.ts";
+import { wholeInput } from "./input.ts";
 import { type SourceOptions, sourceIn, withSourceOptions } from "./source-options.ts";
 import { openTerminal, type Terminal, table } from "./terminal.ts";
 
@@ -356,7 +356,7 @@ export const registerInit = (program: Command): void => {
       try {
         const home = await init(options, {
           terminal,
-          readInput: () => Uint8Array.from(readFileSync(0)),
+          readInput: wholeInput,
           random: (length) => new Uint8Array(randomBytes(length)),
           randomBelow: (limit) => randomInt(limit),
           now: () => Date.now(),

@@ -46,6 +46,10 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(exitCodes.ok.code);
   throw error;
 });
+// Where nobody hears the error any more, its exit code still says what it was.
+process.stderr.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+});
 
 const program = new Command("countersign")
   .description("Keeps a Lightning node's keys away from the node: a remote signer that checks what it signs.")

@@ -1,16 +1,15 @@
 /** `countersign exit` and `countersign justice`: money comes home without any host. Printed, or published on demand. */
 
-import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { fromHex, reversed, toHex } from "../protocol/bytes.ts";
 import { isKnown, unknown } from "../protocol/codec.ts";
 import type { Homeward } from "../protocol/operations/admin.ts";
 import type { Reply, Request } from "../protocol/operations/index.ts";
 import { channelId, delay, feerate, height, type Preimage, preimage, txid } from "../protocol/units.ts";
-import { codeOf } from "../signer/private-file.ts";
 import { SetupError } from "../signer/setup-error.ts";
 import { type Admin, type AdminOptions, print, withAdmin } from "./admin.ts";
 import { broadcastAll, checkSource, isDue, markRefused, resultFields, resultsText } from "./broadcast.ts";
+import { textIn } from "./input.ts";
 import { plain, toJson } from "./json.ts";
 import { withNodeOption } from "./nodes.ts";
 import { openTerminal } from "./terminal.ts";
@@ -47,15 +46,7 @@ const asTxid = (text: string) =>
     : usage(`--confirmed ${text}: not a transaction id, 64 lower-case hexadecimal digits`);
 
 const preimagesIn = (file: string): readonly Preimage[] => {
-  const text = (() => {
-    try {
-      return readFileSync(file, "utf8");
-    } catch (error) {
-      if (codeOf(error) === "ENOENT") throw new SetupError("missing", `there is no ${file}`);
-      throw error;
-    }
-  })();
-  return text
+  return textIn(file)
     .split(/\s+/)
     .filter((word) => word !== "")
     .map((word, at) => {
@@ -164,7 +155,8 @@ const published = async (admin: Admin, home: Home, json: true | undefined): Prom
 const bring = async (options: Options, home: (admin: Admin) => Promise<Home>): Promise<void> =>
   withAdmin(options, async (admin) => {
     const { json, broadcast } = options;
-    if (broadcast === true) await checkSource(admin);
+    if (broadcast === true)
+      await checkSource(admin, "Without --broadcast the transactions are printed, for a Bitcoin node.");
     const brought = await home(admin);
     if (broadcast === true) await published(admin, brought, json);
     else print(json ? toJson(fields(brought)) : homeText(brought));

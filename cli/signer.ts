@@ -3,11 +3,22 @@
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import type { Address } from "../protocol/wire/address.ts";
-import { configFile, needsSeed, printAddress, readConfig } from "../signer/config.ts";
+import {
+  type Config,
+  chainSettingsOf,
+  configFile,
+  needsSeed,
+  ownSourceOf,
+  pathsOf,
+  policyOf,
+  printAddress,
+  readConfig,
+} from "../signer/config.ts";
 import { acceptFindings } from "../signer/hardening.ts";
 import { openLog } from "../signer/log.ts";
 import { checkPrivateDirectory } from "../signer/private-file.ts";
 import { startSigner } from "../signer/server/start.ts";
+import { usableCredentials } from "./certificates.ts";
 import { findings } from "./hardened.ts";
 import { keysText, nodesText } from "./nodes.ts";
 import { knownPassphrase } from "./passphrase.ts";
@@ -30,11 +41,20 @@ const asked = (): Promise<string> =>
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => done(signal));
   });
 
+/** What can be wrong without any key: a person learns of it before the passphrase is typed and the seed opened. */
+const checkSettings = (config: Config, file: string): void => {
+  for (const one of config.node) policyOf(config, one, file);
+  chainSettingsOf(config, file);
+  ownSourceOf(config, file);
+  usableCredentials(pathsOf(config, file).certificates, "server").key.wipe();
+};
+
 const run = async (options: SignerOptions): Promise<void> => {
   const dir = resolve(options.dir);
   checkPrivateDirectory(dir);
   const file = join(dir, configFile);
   const config = readConfig(file);
+  checkSettings(config, file);
   const log = openLog({ level: config.log });
   for (const { subject, sentence, remedy } of acceptFindings(findings, config.dumps))
     log.write({ event: "not-hardened", subject, finding: sentence, remedy });
@@ -73,7 +93,7 @@ const run = async (options: SignerOptions): Promise<void> => {
   process.stdout.write(
     options.json
       ? `${JSON.stringify(ready)}\n`
-      : `Serving ${served}\non ${network} at ${address}, ${channels} channels, keys by ${curve}. Ctrl-C stops it.\n`,
+      : `Serving ${served}\non ${network} at ${address}, ${channels} ${channels === 1 ? "channel" : "channels"}, keys by ${curve}. Ctrl-C stops it.\n`,
   );
   await running.stop(await stop);
   log.close();

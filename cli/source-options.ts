@@ -44,6 +44,13 @@ export const sourceIn = (options: SourceOptions): NamedSource | undefined => {
   if ([bitcoind, electrum, esplora].filter((one) => one !== undefined).length > 1)
     throw usage("one source of blocks is enough", "Give one of --bitcoind, --electrum and --esplora.");
   if (bitcoind !== undefined) {
+    if ((user === undefined) !== (passwordFile === undefined))
+      throw usage("--user and --password-file belong together", "Or give --cookie alone.");
+    if ((cookie === undefined) === (user === undefined))
+      throw usage(
+        "--bitcoind needs either --cookie, or --user and --password-file",
+        "Bitcoin Core writes .cookie into its data directory, in the folder of its network, with each start.",
+      );
     const paths = { cookie: pathOf(cookie), passwordFile: pathOf(passwordFile) };
     return { kind: "bitcoind", table: given({ url: bitcoind, ...paths, user, rest }) };
   }

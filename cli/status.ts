@@ -98,8 +98,11 @@ const nowText = ({ now }: Standing): string => {
   return `${allowance}${waits === 0 ? "" : `, ${showCount(waits, "question")} waiting there`}`;
 };
 
-const placeText = ({ about, device }: NodeStatus): string => {
+export const placeText = ({ about, device }: Pick<NodeStatus, "about" | "device">): string => {
   if (device === undefined) return `Keys are ${keysText(about)}.`;
+  // Not lost, which has a reason: it has not been open since it was plugged in, and may ask for its PIN.
+  if ((device.standing === "unplugged" || device.standing === "opening") && device.because === "")
+    return `Keys are ${keysText(about)}: not open yet. Is it plugged in? Look at its screen.`;
   const because = device.because === "" ? "" : ` (${plain(device.because)})`;
   return `Keys are ${keysText(about)}: ${device.standing}${because}${nowText(device)}.`;
 };

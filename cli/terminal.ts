@@ -54,7 +54,11 @@ export const openTerminal = ({ input, output }: TerminalStreams): Terminal => {
       else waiting.take(line);
       waiting = undefined;
     });
-    reader.on("SIGINT", () => end(new SetupError("interrupted", "interrupted")));
+    reader.on("SIGINT", () => {
+      // The cursor stands behind the question. Where the answer is hidden, whoever asked begins the line.
+      if (!hidden) output.write("\n");
+      end(new SetupError("interrupted", "interrupted"));
+    });
     reader.on("close", () =>
       end(new SetupError("usage", "the input ended before the question was answered")),
     );

@@ -36,8 +36,15 @@ await signer.call("signCounterpartyCommitment", unasked.sign).catch((error: unkn
 });
 
 const payment = htlcOf("holder", 50_000_000n, `a payment at ${Date.now()}`);
-const { standing } = await signer.call("proposePayment", keysendOf(node, payment));
+const { standing, approval } = await signer.call("proposePayment", keysendOf(node, payment));
 console.log(`a payment of ${payment.amount} msat is ${standing}`);
+if (standing === "pending") {
+  console.log(
+    `This signer's policy asks a person first (countersign approvals approve ${toHex(approval)} --dir D).`,
+  );
+  console.log("The example goes on with a policy that does not, as that of regtest.");
+  process.exit(0);
+}
 const paying = add(start(terms), payment);
 const second = update(channel, bob, channel.points[1] as never, 1n, paying);
 const { htlcSignatures } = await signer.call("signCounterpartyCommitment", second.sign);

@@ -19,7 +19,7 @@ import * as f from "../protocol/operations/fields.ts";
 import { type AnyRequest, unpackRequest } from "../protocol/operations/index.ts";
 import type { Refusal } from "../protocol/outcome.ts";
 import { Secret } from "../protocol/secret.ts";
-import { msat } from "../protocol/units.ts";
+import { channelId, msat } from "../protocol/units.ts";
 import { Fault } from "../signer/core/fault.ts";
 import { unpackApproval } from "../signer/core/node-records.ts";
 import type { Policy } from "../signer/core/policy.ts";
@@ -32,6 +32,7 @@ import type { Serve, Served } from "./device.ts";
 import type { Place } from "./journal.ts";
 import { type Ledger, openLedger, vouchAt } from "./ledger.ts";
 import { devicePolicy, mostAccepted, mostHtlcs } from "./limits.ts";
+import { channelsHeld } from "./over.ts";
 import { policyIn, setLimits } from "./own-limits.ts";
 import { acceptedIn, htlcsIn, noRebalance, noRoom, notAgreed } from "./refusals.ts";
 import { NotTaken, storeOver } from "./store.ts";
@@ -84,6 +85,7 @@ export const coreBehind =
 
     const settings = (network: f.Network, tier: f.Tier) => ({
       isDeep: (channel: bigint) => journal.get(vouchAt(channel)) !== undefined,
+      isOver: (channel: bigint) => desk.isOver(channel),
       network,
       tier,
       policy: policyIn(journal, policy(network)),
@@ -130,12 +132,14 @@ export const coreBehind =
         ]);
         if (agreed !== true) return refused(agreed === undefined ? "busy" : "denied");
         const node = nodeForm.encode({ format: 1, network, tier, index });
-        time.begin(now, new Map([[nodeAt, node]]));
+        time.agreed(now, new Map([[nodeAt, node]]));
       } else if (!time.fits(now)) {
-        const agreed = await consent(about, "Is it this time?", timeFacts(now, time.latest));
+        const agreed = await consent(about, "Is it this time?", timeFacts(now, time.span));
         if (agreed !== true) return refused(agreed === undefined ? "busy" : "denied");
-        time.begin(now);
+        time.agreed(now);
       } else if (!time.isCounting) time.begin(now);
+      // Whose time was over before this unlocking waits for nobody.
+      clock = Number(now);
       keyring ??= keyringOf({ seed, network, nodeIndex: index });
       if (open === undefined) {
         reset();
@@ -324,6 +328,11 @@ export const coreBehind =
           return desk.consult(request, about);
         case "vouch":
           return settled(request.step, about, await desk.vouch(about));
+        case "over":
+          return desk.over(request, about);
+        case "channels":
+          if (open === undefined) return refused("order");
+          return { is: "channels", channels: channelsHeld(open.ledger).map(channelId) };
         case "limits":
           return settingIn() === undefined ? refused("order") : { is: "limits", ...toldLimits() };
         case "setLimits": {

@@ -26,8 +26,17 @@ import type { Session } from "../signer/core/session.ts";
 import type { Consent } from "./device.ts";
 import type { Journal } from "./journal.ts";
 import { type Ledger, vouchAt } from "./ledger.ts";
+import { heldIn, openEndings } from "./over.ts";
 import { chargeAllowance, type LimitsNow, limitsIn } from "./own-limits.ts";
-import { channelFacts, channelQuestion, limitsFacts, shownOf } from "./questions.ts";
+import {
+  channelFacts,
+  channelQuestion,
+  limitsFacts,
+  overFacts,
+  overQuestion,
+  shownOf,
+  titles,
+} from "./questions.ts";
 import { offeredIn, uncertainIn } from "./records.ts";
 
 export interface Open {
@@ -56,6 +65,9 @@ export interface Desk {
   questions(): Promise<CoreAnswer>;
   consult(request: Of<"consult">, about: About): Promise<CoreAnswer>;
   vouch(about: About): Promise<CoreAnswer | Settling>;
+  /** Of a channel, or nobody says so. */
+  over(request: Of<"over">, about: About): Promise<CoreAnswer>;
+  isOver(channel: bigint): boolean;
   answer(request: Of<"answer">): Promise<CoreAnswer | Settling>;
   /** In its turn, and never between a step and its lost answer: what is judged follows from it. */
   settle(settling: Settling): CoreAnswer;
@@ -97,6 +109,7 @@ export const openDesk = ({ journal, curve, consent, network, policy, open }: Des
   const doubted = new Set<bigint>();
   /** Those that are, and that are not in flash yet. */
   const vouched = new Map<bigint, ConsentBy>();
+  const endings = openEndings();
   /** What the person agreed to, and was not set yet. */
   let agreed: { readonly mark: Uint8Array; readonly limits: Uint8Array } | undefined;
 
@@ -132,6 +145,12 @@ export const openDesk = ({ journal, curve, consent, network, policy, open }: Des
         ? []
         : [{ channel, question: channelQuestion(channel, setup, network()) }],
     );
+
+  const endingsIn = (ledger: Ledger): readonly Waiting[] =>
+    [...endings.wanted].flatMap((channel) => {
+      const held = heldIn(ledger, channel);
+      return held === undefined ? [] : [{ channel, question: overQuestion(channel, held) }];
+    });
 
   /** Undefined where somebody else has the screen. Whoever is quicker answers: the person, or the approvers. */
   const onScreen = async (
@@ -197,7 +216,7 @@ export const openDesk = ({ journal, curve, consent, network, policy, open }: Des
       if (known !== undefined) return { is: "settling", channel, by: known };
       const key = toHex(channelQuestion(channel, setup, network()).id);
       const isThere = await onScreen(key, about, (one) =>
-        consent(one, "In the chain?", channelFacts(setup, network())),
+        consent(one, titles.channel, channelFacts(setup, network())),
       );
       if (open()?.ledger !== now.ledger) return refused("order");
       if (isThere === undefined) return refused("busy");
@@ -212,6 +231,36 @@ export const openDesk = ({ journal, curve, consent, network, policy, open }: Des
     return by === undefined ? refused("unknown") : { is: "verdict", verdict: "deny", by };
   };
 
+  const over: Desk["over"] = async ({ channel }, about) => {
+    const now = open();
+    if (now === undefined || now.ledger.isBehind) return refused("order");
+    const held = heldIn(now.ledger, channel);
+    if (held === undefined) return refused("unknown");
+    const answered = (): CoreAnswer | undefined => {
+      const known = endings.said(channel, held.version);
+      return known === undefined ? undefined : { is: "verdict", ...known };
+    };
+    const before = answered();
+    if (before !== undefined) return before;
+    endings.want(channel);
+    const { id, subject } = overQuestion(channel, held);
+    const isOver = await onScreen(toHex(id), about, (one) =>
+      consent(one, titles[subject], overFacts(held.live)),
+    );
+    // What was shown is not how it stands any more.
+    if (open()?.ledger !== now.ledger) return refused("order");
+    if (heldIn(now.ledger, channel)?.version !== held.version) return refused("unknown");
+    if (isOver === undefined) return refused("busy");
+    decided.delete(toHex(id));
+    if (answered() === undefined)
+      endings.say(channel, {
+        version: held.version,
+        verdict: isOver ? "approve" : "deny",
+        by: "person",
+      });
+    return answered() ?? refused("unknown");
+  };
+
   /** One may say no for all; a yes takes as many as the limits say. */
   const isSigned = (statement: Statement, signatures: Of<"answer">["signatures"]): boolean => {
     const { approvers, needed } = limits().limits;
@@ -222,7 +271,7 @@ export const openDesk = ({ journal, curve, consent, network, policy, open }: Des
   const answer: Desk["answer"] = async ({ approval, verdict, signatures }) => {
     const now = open();
     if (now === undefined || now.ledger.isBehind) return refused("order");
-    const waiting = [...(await waitingIn(now)), ...channelsIn(now.ledger)];
+    const waiting = [...(await waitingIn(now)), ...endingsIn(now.ledger), ...channelsIn(now.ledger)];
     if (open()?.ledger !== now.ledger || now.ledger.isBehind) return refused("order");
     const found = waiting.find(({ question }) => equal(question.id, approval));
     if (found === undefined) return refused("unknown");
@@ -235,10 +284,14 @@ export const openDesk = ({ journal, curve, consent, network, policy, open }: Des
     const screen = shown.get(key);
     // A yes is kept for the record that waits; all else is for whoever shows it at this moment.
     if (screen !== undefined || (channel === undefined && verdict === "approve")) decided.set(key, known);
-    if (channel !== undefined && verdict === "deny") doubted.add(channel);
-    if (channel !== undefined && verdict === "approve") vouched.set(channel, "approvers");
+    const ends =
+      question.subject === "over" && channel !== undefined ? heldIn(now.ledger, channel) : undefined;
+    if (channel !== undefined && ends !== undefined)
+      endings.say(channel, { version: ends.version, verdict, by: "approvers" });
+    else if (channel !== undefined && verdict === "deny") doubted.add(channel);
+    else if (channel !== undefined) vouched.set(channel, "approvers");
     screen?.abort();
-    return channel !== undefined && verdict === "approve"
+    return channel !== undefined && ends === undefined && verdict === "approve"
       ? { is: "settling", channel, by: "approvers" }
       : said(known);
   };
@@ -275,7 +328,9 @@ export const openDesk = ({ journal, curve, consent, network, policy, open }: Des
       if (now === undefined) return refused("order");
       const waiting = (await waitingIn(now)).toSorted((a, b) => Number(a.question.asked - b.question.asked));
       // Strangers open channels: theirs come last, and hide nothing.
-      const all = [...waiting, ...channelsIn(now.ledger)].map(({ question }) => question);
+      const all = [...waiting, ...endingsIn(now.ledger), ...channelsIn(now.ledger)].map(
+        ({ question }) => question,
+      );
       let room = pagesAtOnce;
       const questions = all.slice(0, mostQuestions).filter((one) => {
         room -= deviceQuestion.packed.encode(one).length;
@@ -285,20 +340,36 @@ export const openDesk = ({ journal, curve, consent, network, policy, open }: Des
     },
     consult,
     vouch,
+    over,
+    isOver: (channel) => {
+      const ledger = open()?.ledger;
+      if (ledger === undefined) return false;
+      // A step that is taken again comes to what is in flash, or to nothing.
+      if (ledger.isBehind) return true;
+      const held = heldIn(ledger, channel);
+      return held !== undefined && endings.said(channel, held.version)?.verdict === "approve";
+    },
     answer,
     mayChange,
     settle: ({ channel, by }) => {
-      vouched.delete(channel);
-      journal.commit(new Map([[vouchAt(channel), Uint8Array.of(1)]]));
+      const isSaid = vouched.delete(channel);
+      if (journal.get(vouchAt(channel)) === undefined) {
+        // Since it was said the limits were changed.
+        if (!isSaid) return refused("unknown");
+        journal.commit(new Map([[vouchAt(channel), Uint8Array.of(1)]]));
+      }
       return { is: "verdict", verdict: "approve", by };
     },
     limitsChanged: () => {
       decided.clear();
+      vouched.clear();
+      endings.clear();
       agreed = undefined;
     },
     close: () => {
       decided.clear();
       vouched.clear();
+      endings.clear();
       agreed = undefined;
     },
   };

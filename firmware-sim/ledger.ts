@@ -94,8 +94,10 @@ export const rootIn = (journal: Journal): Root => {
 export const mostLoaded = 256 * 1024 * 1024;
 export const mostKept = mostLoaded - 64 * 1024 * 1024;
 
-/** A person has seen its funding in the chain: beside the standing, and forgotten with it. */
+/** A person has seen its funding in the chain: beside the standing, and forgotten with the step after it. */
 export const vouchAt = (id: bigint): Place => `vouch/${id}`;
+/** With a standing and the root no more than a step of flash takes. */
+const mostUnused = 4;
 const standingAt = (id: bigint): Place => `channel/${id}`;
 
 export const openLedger = ({ journal, key }: { readonly journal: Journal; readonly key: Secret }): Ledger => {
@@ -116,21 +118,33 @@ export const openLedger = ({ journal, key }: { readonly journal: Journal; readon
       : own(() => decodeStanding(bytes), `the standing of channel ${id}`);
   };
 
+  /**
+   * Words about channels that were forgotten before this step. In the step that forgets them they still count, also when
+   * it is taken again.
+   */
+  const unused = (after: Changes): readonly bigint[] =>
+    journal
+      .entries("vouch")
+      .map(([id]) => id)
+      .filter((id) => journal.get(standingAt(id)) === undefined && !after.has(standingAt(id)))
+      .slice(0, mostUnused);
+
   const standingsAfter = (changes: readonly RecordChange[]): Changes | undefined => {
     const after = new Map<Place, Uint8Array | undefined>();
-    for (const { channel } of changes) {
+    for (const { key, channel } of changes) {
       if (channel === undefined) continue;
       const before = standing(channel.id);
       if (before === undefined && channel.standing === undefined) continue;
+      // A record without a standing is all that is left of one that was forgotten.
+      if (before === undefined && entries.has(key)) return undefined;
       if (before !== undefined && channel.standing !== undefined && goesBack(before, channel.standing))
         return undefined;
       after.set(
         standingAt(channel.id),
         channel.standing === undefined ? undefined : encodeStanding(channel.standing),
       );
-      if (channel.standing === undefined && journal.get(vouchAt(channel.id)) !== undefined)
-        after.set(vouchAt(channel.id), undefined);
     }
+    for (const id of unused(after)) after.set(vouchAt(id), undefined);
     return after;
   };
 

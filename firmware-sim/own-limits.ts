@@ -96,8 +96,9 @@ export const setLimits = (journal: Journal, now: Marked): void => {
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => a.every((byte, i) => byte === b[i]);
 
+const covered: ReadonlySet<DeviceQuestion["subject"]> = new Set(["payment", "opening", "cover"] as const);
 /** What leaves to an address of others, or covers what others owe, is no matter of an amount. */
-const isCovered = ({ subject }: DeviceQuestion): boolean => subject !== "outputs" && subject !== "channel";
+const isCovered = ({ subject }: DeviceQuestion): boolean => covered.has(subject);
 
 /** Whether the allowance pays for it; then it is less in flash when this returns. */
 export const chargeAllowance = (journal: Journal, policy: Policy, question: DeviceQuestion): boolean => {

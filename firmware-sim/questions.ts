@@ -8,16 +8,18 @@ import type { DeviceLimits, DeviceQuestion } from "../protocol/device/limits.ts"
 import { sha256 } from "../protocol/hash.ts";
 import type { Network } from "../protocol/operations/fields.ts";
 import { msat, type Script } from "../protocol/units.ts";
-import type { Setup } from "../signer/core/state.ts";
+import type { Live, Setup } from "../signer/core/state.ts";
+import { type Held, mostOurs } from "./over.ts";
 import type { Fact, Value } from "./screen.ts";
 
-const titles: Readonly<Record<DeviceQuestion["subject"], string>> = {
+export const titles: Readonly<Record<DeviceQuestion["subject"], string>> = {
   payment: "Pay",
   outputs: "Send on chain",
   opening: "Open a channel",
   // Not a new payment: what came in for it is to go back, and here nobody sees whether it came back itself.
   cover: "Give up its cover",
   channel: "In the chain?",
+  over: "Over for good?",
 };
 
 const labels: Readonly<Record<string, string>> = {
@@ -95,25 +97,57 @@ const factsOf = (network: Network, { name, value }: Said): readonly Fact[] => {
 const fundingOutput = ({ holder, counterparty }: Setup): Script =>
   p2wsh(fundingScript(holder.funding, counterparty.funding));
 
-/** What a person needs to look a channel up; a txid as explorers write it. */
-export const channelFacts = (setup: Setup, network: Network): readonly Fact[] => {
-  const { terms, peer, funding } = setup;
-  return [
-    { label: "Channel of", value: { is: "amount", msat: terms.value * 1000n } },
-    { label: "It must pay to", value: addressIn(network, fundingOutput(setup)) },
-    { label: "With", value: { is: "key", bytes: peer } },
-    { label: "Funded by", value: { is: "key", bytes: Uint8Array.from(funding.txid).reverse() } },
-    { label: "Its output", value: { is: "count", count: BigInt(funding.index), unit: "" } },
-    { label: "Not in the chain", value: { is: "word", word: "it covers nothing" } },
-  ];
+/** A txid as explorers write it. */
+const placeFacts = ({ peer, funding }: Setup): readonly Fact[] => [
+  { label: "With", value: { is: "key", bytes: peer } },
+  { label: "Funded by", value: { is: "key", bytes: Uint8Array.from(funding.txid).reverse() } },
+  { label: "Its output", value: { is: "count", count: BigInt(funding.index), unit: "" } },
+];
+
+/** What a person needs to look a channel up. */
+export const channelFacts = (setup: Setup, network: Network): readonly Fact[] => [
+  { label: "Channel of", value: { is: "amount", msat: setup.terms.value * 1000n } },
+  { label: "It must pay to", value: addressIn(network, fundingOutput(setup)) },
+  ...placeFacts(setup),
+  { label: "Not in the chain", value: { is: "word", word: "it covers nothing" } },
+];
+
+/** What is lost if it is not so comes first, and last. */
+export const overFacts = (live: Live): readonly Fact[] => [
+  { label: "Ours, at most", value: { is: "amount", msat: mostOurs(live) } },
+  { label: "Channel of", value: { is: "amount", msat: live.setup.terms.value * 1000n } },
+  ...placeFacts(live.setup),
+  { label: "Yes: its keys", value: { is: "word", word: "never sign again" } },
+  { label: "If it is not over", value: { is: "word", word: "what is ours is lost" } },
+];
+
+const outputOf = ({ funding }: Setup): string =>
+  `${toHex(Uint8Array.from(funding.txid).reverse())}:${funding.index}`;
+const idOf = (...words: readonly (string | bigint)[]): Uint8Array =>
+  sha256(new TextEncoder().encode(words.join(":")));
+
+/** For approvers, as the person has it. Bound to the record as it is: nothing may have happened since. */
+export const overQuestion = (channel: bigint, { live, version }: Held): DeviceQuestion => {
+  const output = outputOf(live.setup);
+  return {
+    id: idOf("over", channel, output, BigInt(version)),
+    subject: "over",
+    amount: msat(mostOurs(live)),
+    shown: [
+      { name: "value", value: `${live.setup.terms.value} sat` },
+      { name: "peer", value: toHex(live.setup.peer) },
+      { name: "funding", value: output },
+    ],
+    asked: 0n,
+  };
 };
 
 /** For approvers: all that a person is shown of a channel, and what binds it to this one. */
 export const channelQuestion = (channel: bigint, setup: Setup, network: Network): DeviceQuestion => {
-  const { terms, peer, funding } = setup;
-  const output = `${toHex(Uint8Array.from(funding.txid).reverse())}:${funding.index}`;
+  const { terms, peer } = setup;
+  const output = outputOf(setup);
   return {
-    id: sha256(new TextEncoder().encode(`channel:${channel}:${output}`)),
+    id: idOf("channel", channel, output),
     subject: "channel",
     amount: msat(terms.value * 1000n),
     shown: [

@@ -1,6 +1,7 @@
 /**
  * The time that a signer tells, held against the device's own ticks: without a clock of its own a device can't know the
- * time, and still it knows how much of it has passed. So no day can be pretended: each that is skipped a person agrees to.
+ * time, and still it knows how much of it has passed. So no day can be pretended, and none that passed be kept for later:
+ * each that is skipped a person agrees to.
  */
 
 import { packedFields, u8, unpack } from "../protocol/codec.ts";
@@ -25,12 +26,21 @@ export const timeSlack = 3_600n;
 /** A device's oscillator is off by less than one part of these. */
 const drift = 50n;
 
+/** What it may be, as far as the device can know. */
+interface Span {
+  readonly earliest: bigint;
+  readonly latest: bigint;
+}
+
 export interface DeviceTime {
-  /** Whether it can be that late, as far as the device can know. Nothing is known before the first `begin` of all. */
+  /** Nothing fits before the first `agreed` of all. Days that passed can't be had later, and none before it has passed. */
   fits(now: bigint): boolean;
-  readonly latest: bigint | undefined;
-  /** From here on the device counts; in flash, with whatever else is to be, when it returns. */
-  begin(now: bigint, others?: Changes): void;
+  /** What a person is told beside a time that does not fit. */
+  readonly span: Span | undefined;
+  /** A person agreed to it: in flash, with whatever else is to be, when it returns, and counted from. */
+  agreed(now: bigint, others?: Changes): void;
+  /** It fits, and nobody was asked: the next unlocking may again be off from what somebody agreed to, and not from this. */
+  begin(now: bigint): void;
   /** Since it was unlocked. */
   readonly isCounting: boolean;
 }
@@ -39,27 +49,35 @@ export interface DeviceTime {
 export const openTime = (journal: Journal, tick: () => number): DeviceTime => {
   let counted: { readonly from: bigint; readonly tick: number } | undefined;
 
-  const latest = (): bigint | undefined => {
-    if (counted !== undefined) {
-      const passed = BigInt(Math.ceil((tick() - counted.tick) / 1_000));
-      return counted.from + passed + passed / drift + timeSlack;
-    }
+  const spanFrom = (from: bigint, passed: bigint): Span => ({
+    earliest: from + passed - passed / drift - timeSlack,
+    latest: from + passed + passed / drift + timeSlack,
+  });
+
+  const span = (): Span | undefined => {
+    if (counted !== undefined)
+      return spanFrom(counted.from, BigInt(Math.ceil((tick() - counted.tick) / 1_000)));
     const bytes = journal.get(timeAt);
-    return bytes === undefined ? undefined : decodeDeviceTime(bytes) + timeSlack;
+    return bytes === undefined ? undefined : spanFrom(decodeDeviceTime(bytes), 0n);
+  };
+
+  const begin = (now: bigint): void => {
+    counted = { from: now, tick: tick() };
   };
 
   return {
     fits: (now) => {
-      const most = latest();
-      return most !== undefined && now <= most;
+      const may = span();
+      return may !== undefined && may.earliest <= now && now <= may.latest;
     },
-    get latest() {
-      return latest();
+    get span() {
+      return span();
     },
-    begin: (now, others = new Map()) => {
+    agreed: (now, others = new Map()) => {
       journal.commit(new Map([...others, [timeAt, encodeDeviceTime(now)]]));
-      counted = { from: now, tick: tick() };
+      begin(now);
     },
+    begin,
     get isCounting() {
       return counted !== undefined;
     },
@@ -72,7 +90,8 @@ const timeFact = (label: string, at: bigint): Fact => {
   return { label, value: { is: "word", word: `${word} UTC` } };
 };
 
-export const timeFacts = (now: bigint, latest?: bigint): readonly Fact[] => [
+export const timeFacts = (now: bigint, span?: Span): readonly Fact[] => [
   timeFact("Now", now),
-  ...(latest === undefined ? [] : [timeFact("Not after, it thought", latest)]),
+  ...(span !== undefined && now < span.earliest ? [timeFact("It thought at least", span.earliest)] : []),
+  ...(span !== undefined && now > span.latest ? [timeFact("Not after, it thought", span.latest)] : []),
 ];

@@ -1,5 +1,7 @@
 /** `countersign approver`: a key whose word a device takes in the place of a person's at its buttons. */
 
+import { statSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { type Command, Option } from "commander";
 import { toHex } from "../../protocol/bytes.ts";
 import { openCurve } from "../../protocol/curve/index.ts";
@@ -21,8 +23,17 @@ const checkSame = async (passphrase: Secret, terminal: Terminal): Promise<void> 
   if (one !== other) throw new SetupError("passphrase", "the two are not the same");
 };
 
+/** Before anybody thinks of a passphrase. */
+const checkNew = (path: string): void => {
+  if (statSync(path, { throwIfNoEntry: false }) !== undefined)
+    throw new SetupError("exists", `${path} exists already, and nothing is ever written over it`);
+  if (statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw new SetupError("missing", `there is no directory ${dirname(path)} to put ${basename(path)} into`);
+};
+
 const make = (options: KeyOptions): Promise<void> =>
   withTerminal(async (terminal) => {
+    checkNew(options.key);
     const curve = await openCurve(options.curve);
     const key = await withSecret(await passphraseOf(options, terminal), async (passphrase) => {
       checkStrength(passphrase);
@@ -32,8 +43,9 @@ const make = (options: KeyOptions): Promise<void> =>
     if (options.json) print(toJson({ key, file: options.key }));
     else
       print(
-        `${toHex(key)}\n\nThis is the public key. On the signer's machine: \`countersign device limits set --approver ${toHex(key)}\`,\n` +
-          "and whoever holds the device compares it on the screen. Keep the file, and a copy, away from that machine.",
+        `${toHex(key)}\n\nThis is the public key. On the signer's machine:\n` +
+          `  countersign device limits set --dir DIR --approver ${toHex(key)}\n` +
+          "Whoever holds the device compares it on the screen. Keep the file, and a copy, away from that machine.",
       );
   });
 

@@ -68,7 +68,7 @@ const text = (most: number) =>
 
 const question = z.strictObject({
   id: bytes(32),
-  subject: z.enum(["payment", "outputs", "opening", "cover", "channel"]),
+  subject: z.enum(["payment", "outputs", "opening", "cover", "channel", "over"]),
   amount: millisats,
   shown: z
     .array(z.strictObject({ name: text(64), value: text(256) }))

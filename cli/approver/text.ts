@@ -18,6 +18,7 @@ const subjects: Readonly<Record<DeviceQuestion["subject"], string>> = {
   opening: "open a channel with our money",
   cover: "give up what covers a payment that is on its way",
   channel: "say that this channel is in the chain",
+  over: "say that this channel is over: its keys never sign again, and what is ours in it is lost if it is not",
 };
 
 export const timeOf = (seconds: bigint): string =>

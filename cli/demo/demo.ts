@@ -1,5 +1,6 @@
 /** A Lightning node without keys, on this machine, in a minute. */
 
+import type { ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -29,17 +30,35 @@ export const run = async (options: DemoOptions): Promise<void> => {
   const write = (text: string): void => void process.stdout.write(text);
   const timeline = openTimeline({ json, live: process.stdout.isTTY === true, write });
   if (!json) write(`${options.device === true ? deviceIntro : intro}\n`);
+  const children: ChildProcess[] = [];
+  // Also where Ctrl-C, or a reader that has left, ends it: no signer goes on without its demo, and no keys stay behind.
+  const clear = (): void => {
+    for (const child of children) child.kill("SIGKILL");
+    if (!keep) rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+  };
+  process.on("exit", clear);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.on(signal, () => {
+      process.stderr.write("\ncountersign: interrupted\n");
+      process.exit(exitCodes.interrupted.code);
+    });
   let tally: Tally | undefined;
   try {
-    tally = await play({ timeline, directory, onDevice: options.device === true });
+    tally = await play({
+      timeline,
+      directory,
+      onDevice: options.device === true,
+      onProcess: (child) => void children.push(child),
+    });
   } catch (error) {
     // The step has told what was wrong.
     if (!(error instanceof Error)) throw error;
     process.exitCode = exitCodes.fault.code;
     if (json) write(`${toJson({ ok: false, reason: error.message, seconds: timeline.seconds() })}\n`);
   } finally {
-    if (!keep) rmSync(directory, { recursive: true, force: true });
-    else if (!json) write(`\nWhat the nodes and the signer wrote is in ${directory}\n`);
+    clear();
+    process.off("exit", clear);
+    if (keep && !json) write(`\nWhat the nodes and the signer wrote is in ${directory}\n`);
   }
   if (tally === undefined) return;
   const { payments, refusals, crashes } = tally;

@@ -6,7 +6,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Screen } from "../../firmware-sim/screen.ts";
-import { environment, main } from "./process.ts";
+import { environment, main, type OnProcess } from "./process.ts";
 
 export const pin = "4711";
 
@@ -33,11 +33,12 @@ export interface DemoDeviceOptions {
   readonly directory: string;
   /** What a person is asked, as the screen shows it. */
   readonly onAsked: (lines: readonly string[]) => void;
+  readonly onProcess?: OnProcess;
 }
 
 const patienceMs = 20_000;
 
-export const makeDevice = ({ directory, onAsked }: DemoDeviceOptions): DemoDevice => {
+export const makeDevice = ({ directory, onAsked, onProcess }: DemoDeviceOptions): DemoDevice => {
   mkdirSync(directory, { mode: 0o700 });
   const socket = join(directory, "device.sock");
   let child: ChildProcess | undefined;
@@ -73,6 +74,7 @@ export const makeDevice = ({ directory, onAsked }: DemoDeviceOptions): DemoDevic
         stdio: ["pipe", "pipe", "ignore"],
       });
       child = started;
+      onProcess?.(started);
       const lines = createInterface({ input: started.stdout });
       const ready = Promise.withResolvers<void>();
       lines.on("line", (line) => {

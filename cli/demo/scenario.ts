@@ -7,6 +7,7 @@ import { fromHex } from "../../protocol/bytes.ts";
 import { type Txid, txid } from "../../protocol/units.ts";
 import { shownFacts } from "../admin.ts";
 import { type DemoDevice, makeDevice } from "./device.ts";
+import type { OnProcess } from "./process.ts";
 import { type DemoSigner, makeSigner } from "./signer.ts";
 import { steal } from "./theft.ts";
 import type { Timeline } from "./timeline.ts";
@@ -313,14 +314,19 @@ export interface PlayOptions {
   readonly directory: string;
   /** Bob's keys are on a device in software. */
   readonly onDevice: boolean;
+  readonly onProcess: OnProcess;
 }
 
-export const play = async ({ timeline, directory, onDevice }: PlayOptions): Promise<Tally> => {
+export const play = async ({ timeline, directory, onDevice, onProcess }: PlayOptions): Promise<Tally> => {
   const tally: Tally = { payments: 0, refusals: 0, crashes: 0 };
   const town = openTown(directory);
   let signer: DemoSigner | undefined;
   const device = onDevice
-    ? makeDevice({ directory: join(directory, "device"), onAsked: (lines) => timeline.screen(lines) })
+    ? makeDevice({
+        directory: join(directory, "device"),
+        onAsked: (lines) => timeline.screen(lines),
+        onProcess,
+      })
     : undefined;
   try {
     if (device !== undefined)
@@ -336,6 +342,7 @@ export const play = async ({ timeline, directory, onDevice }: PlayOptions): Prom
           directory: join(directory, "signer"),
           ...(device === undefined ? {} : { device }),
           policy: { unattendedPayment: Number(sat(100_000n)) },
+          onProcess,
         });
         signer = one;
         await one.start();

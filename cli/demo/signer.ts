@@ -11,7 +11,7 @@ import { promisify } from "node:util";
 import { toHex } from "../../protocol/bytes.ts";
 import { configFile } from "../../signer/config.ts";
 import type { DemoDevice } from "./device.ts";
-import { environment, main } from "./process.ts";
+import { environment, main, type OnProcess } from "./process.ts";
 
 const run = promisify(execFile);
 
@@ -52,14 +52,19 @@ export interface DemoSignerOptions {
   readonly device?: DemoDevice;
   /** Lines for the table [policy]. */
   readonly policy: Readonly<Record<string, string | number | boolean>>;
+  readonly onProcess?: OnProcess;
 }
 
 /** Of those who hold the device: they open the pairing on it, and read its digits out. */
-const init = async (args: readonly string[], device: DemoDevice | undefined): Promise<string> => {
+const init = async (
+  args: readonly string[],
+  { device, onProcess }: Pick<DemoSignerOptions, "device" | "onProcess">,
+): Promise<string> => {
   const onDevice = device === undefined ? [] : ["--device", device.address, "--code-on-stdin"];
   const child = run(process.execPath, ["--disable-sigusr1", main, "init", ...args, ...onDevice], {
     env: environment(),
   });
+  onProcess?.(child.child);
   if (device !== undefined) {
     device.tell("hold");
     const screen = await device.shows("the digits of a pairing", ({ is }) => is === "pairing");
@@ -71,7 +76,8 @@ const init = async (args: readonly string[], device: DemoDevice | undefined): Pr
   return stdout.trim().split("\n").at(-1) ?? "";
 };
 
-export const makeSigner = async ({ directory, policy, device }: DemoSignerOptions): Promise<DemoSigner> => {
+export const makeSigner = async (options: DemoSignerOptions): Promise<DemoSigner> => {
+  const { directory, policy, device, onProcess } = options;
   const passphrase = `${directory}.passphrase`;
   writeFileSync(passphrase, `${toHex(randomBytes(16))}\n`, { mode: 0o600 });
   const env = environment();
@@ -83,7 +89,7 @@ export const makeSigner = async ({ directory, policy, device }: DemoSignerOption
   const listen = `127.0.0.1:${await freePort()}`;
   const made = await init(
     ["--dir", directory, "--yes", "--network", "regtest", "--listen", listen, ...secret, "--json"],
-    device,
+    options,
   );
   const { node } = JSON.parse(made) as { node: string };
   const file = join(directory, configFile);
@@ -109,6 +115,7 @@ export const makeSigner = async ({ directory, policy, device }: DemoSignerOption
       },
     );
     process_ = child;
+    onProcess?.(child);
     closeSync(log);
     const ready = once(createInterface({ input: child.stdout as NodeJS.ReadableStream }), "line");
     const ended = once(child, "exit").then(([code]) => {

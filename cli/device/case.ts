@@ -1,14 +1,15 @@
 /** The directory of a device in software: its flash, and what the factory burnt into its chip. */
 
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { type FlashSim, fileMedium, type Medium, memoryMedium, openFlash } from "../../firmware-sim/flash.ts";
 import { formatFlash } from "../../firmware-sim/journal.ts";
 import type { Chance } from "../../firmware-sim/process-chance.ts";
 import { Secret } from "../../protocol/secret.ts";
-import { checkPrivateDirectory, createFile, readPrivate } from "../../signer/private-file.ts";
+import { createFile, readPrivate } from "../../signer/private-file.ts";
 import { SetupError } from "../../signer/setup-error.ts";
+import { ownDirectory } from "../directory.ts";
 
 /** Banks of 64 KiB: what a small microcontroller can spare, and enough for a hundred channels. */
 const blocks = 32;
@@ -46,9 +47,7 @@ const makeFlash = (path: string, { int }: Chance): void => {
 };
 
 export const openCase = (place: string, chance: Chance): Case => {
-  const dir = resolve(place);
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  checkPrivateDirectory(dir);
+  const dir = ownDirectory(place);
   const secretPath = join(dir, "chip.key");
   const flashPath = join(dir, "flash.bin");
   if (!existsSync(secretPath) && existsSync(flashPath))

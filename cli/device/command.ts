@@ -2,6 +2,7 @@
 
 import { type Command, InvalidArgumentError } from "commander";
 import { registerAsking } from "./ask.ts";
+import { registerForget } from "./forget.ts";
 import { registerLimits } from "./limits.ts";
 import { registerList } from "./list.ts";
 import { type PairOptions, pair } from "./pair.ts";
@@ -56,5 +57,6 @@ export const registerDevice = (program: Command): void => {
   registerWatch(device);
   registerLimits(device);
   registerQuestions(device);
+  registerForget(device);
   registerSim(device);
 };

@@ -117,6 +117,18 @@ const neededOf = (
   return Math.min(Math.max(before.needed, 1), approvers.length);
 };
 
+const changes = [
+  ...["allowance", "each", "forwarding", "maxFeerate", "maxClosingFeerate", "maxOnchainFeerate"],
+  ...["maxSweepFeerate", "needed", "approver", "removeApprover", "destination", "removeDestination"],
+  ...["payee", "removePayee"],
+] as const;
+
+/** Setting them anew fills the allowance again, which nobody should do by a slip. */
+export const checkChange = (options: Changes): void => {
+  if (changes.every((name) => options[name as keyof Changes] === undefined))
+    throw usage("say what is to change: --help lists it. To fill the allowance again, name it: --allowance");
+};
+
 export const changed = (before: DeviceLimits, options: Changes): DeviceLimits => {
   const approvers = listed("approver", before.approvers, options.approver, options.removeApprover);
   const limits: DeviceLimits = {
@@ -137,17 +149,20 @@ export const changed = (before: DeviceLimits, options: Changes): DeviceLimits =>
   return limits;
 };
 
-const set = (options: Options): Promise<void> =>
-  withAdmin(options, async ({ ask }) => {
+const set = async (options: Options): Promise<void> => {
+  checkChange(options);
+  await withAdmin(options, async ({ ask }) => {
     const { name, now } = await standingNow(ask);
     const limits = changed(now.limits, options);
     process.stderr.write(`On the device ${name}: read the limits, and hold both buttons to set them.\n`);
     checkResult(await ask("deviceLimits", { limits, signatures: [] }));
     print(options.json ? toJson({ device: name, limits }) : `Set. The allowance begins anew.`);
   });
+};
 
-const propose = (options: Options): Promise<void> =>
-  withAdmin(options, async ({ ask, node }) => {
+const propose = async (options: Options): Promise<void> => {
+  checkChange(options);
+  await withAdmin(options, async ({ ask, node }) => {
     const { now } = await standingNow(ask);
     if (now.limits.approvers.length === 0)
       throw new Unable("refused", "the device knows no approvers yet: its person sets the first");
@@ -155,6 +170,7 @@ const propose = (options: Options): Promise<void> =>
       printPaper({ schema: 1, is: "limits", node, mark: now.mark, limits: changed(now.limits, options) }),
     );
   });
+};
 
 const satoshi =
   (name: string) =>

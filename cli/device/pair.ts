@@ -1,7 +1,5 @@
 /** `countersign device pair`: device and signer learn each other's keys, and a person makes sure that nobody sits between. */
 
-import { mkdirSync } from "node:fs";
-import { resolve } from "node:path";
 import { text as readAll } from "node:stream/consumers";
 import { equal, toHex } from "../../protocol/bytes.ts";
 import { type KeyPair, LinkError, pairLink } from "../../protocol/link.ts";
@@ -19,9 +17,10 @@ import {
 import { linkPorts } from "../../signer/device/ports.ts";
 import { SetupError } from "../../signer/setup-error.ts";
 import { print } from "../admin.ts";
+import { ownDirectory } from "../directory.ts";
 import { toJson } from "../json.ts";
 import { openTerminal, type Terminal, table } from "../terminal.ts";
-import { addressOption, deviceDirectory } from "./reach.ts";
+import { addressOption } from "./reach.ts";
 import { explained } from "./sentences.ts";
 
 export interface PairOptions {
@@ -37,15 +36,20 @@ const shown = (code: string): string => `${code.slice(0, 3)} ${code.slice(3)}`;
 type Compare = (code: string) => Promise<boolean>;
 
 /** Both answer for themselves: the person's yes here says nothing on the device. */
-const comparedBy =
-  (terminal: Terminal): Compare =>
+export const comparedBy =
+  (terminal: Pick<Terminal, "tell" | "ask">): Compare =>
   async (code) => {
     terminal.tell(`This signer's code is   ${shown(code)}`);
     terminal.tell(
       "Hold both buttons of the device if it shows the same. If not, press both: somebody sits between.",
     );
-    const answer = await terminal.ask("Does the device show the same six digits? (yes or no) ");
-    return ["yes", "y"].includes(answer.trim().toLowerCase());
+    for (;;) {
+      const answer = await terminal.ask("Does the device show the same six digits? (yes or no) ");
+      const said = answer.trim().toLowerCase();
+      if (["yes", "y"].includes(said)) return true;
+      if (["no", "n"].includes(said)) return false;
+      terminal.tell("Compare them with the device's, and type yes or no.");
+    }
   };
 
 /** What the device shows, from a script that can see it. */
@@ -122,8 +126,7 @@ const checkName = (name: string | undefined, devices: readonly PairedDevice[]): 
 const pairing = async (options: PairOptions, terminal: Terminal, input: Input): Promise<void> => {
   const { json, codeOnStdin } = options;
   // A device may be paired before there is a signer: its directory then begins with this.
-  mkdirSync(resolve(options.dir), { recursive: true, mode: 0o700 });
-  const dir = deviceDirectory(options.dir);
+  const dir = ownDirectory(options.dir);
   const address = addressOption(options.address);
   checkName(options.name, readPaired(dir));
   if (!codeOnStdin && !terminal.interactive)

@@ -15,6 +15,7 @@ import { Unable } from "../exit.ts";
 import { textIn } from "../input.ts";
 import { toJson } from "../json.ts";
 import { withNodeOption } from "../nodes.ts";
+import { overIn } from "./forget.ts";
 import { type AnswerTo, answersIn, type ChangeTo, changesIn, type IsGood } from "./gathered.ts";
 import { exitOfResult, standingNow } from "./limits.ts";
 
@@ -26,12 +27,18 @@ const show = (options: AdminOptions): Promise<void> =>
       print(printPaper({ schema: 1, is: "questions", node, mark, questions: [...questions] }));
       return;
     }
-    const rest = more === 0 ? [] : [`... and ${more} more`];
-    print(
+    const over = (await overIn(ask)).length;
+    const rest = [
+      ...(more === 0 ? [] : [`... and ${more} more`]),
+      ...(over === 0
+        ? []
+        : [`Channels that are over and have a place on it: ${over}. \`device forget\` asks.`]),
+    ];
+    const shown =
       questions.length === 0
-        ? "Nothing waits for the person at the device."
-        : [...questions.map((one) => questionText(one, process.stdout.columns)), ...rest].join("\n\n"),
-    );
+        ? ["Nothing waits for the person at the device."]
+        : questions.map((one) => questionText(one, process.stdout.columns));
+    print([...shown, ...rest].join("\n\n"));
   });
 
 type Now = Awaited<ReturnType<typeof standingNow>>["now"];

@@ -74,7 +74,7 @@ export const refusalText = (
     case "wait":
       return `Too early after a wrong PIN: the device takes the next one in ${seconds(waitMs)}. ${left === 1 ? "One attempt is" : `${left} attempts are`} left.`;
     case "wiped":
-      return "That was the last attempt: the device is wiped. Its words bring the keys back: `countersign device setup --restore`.";
+      return `That was the last attempt: the device is wiped. Its words bring the keys back: pair it again (\`countersign device pair --dir ${about.dir} --address ${about.address}\`), then \`countersign device setup --restore --dir ${about.dir}\`.`;
   }
 };
 
@@ -104,7 +104,7 @@ const linkText = ({ why, message }: LinkError, { name, address, dir }: About): s
     case "stuck":
       return `${name} (${address}) takes no bytes any more. Plug it in again.`;
     case "unpaired":
-      return `${name} does not know this signer: it was wiped, or paired with another. \`countersign device pair --dir ${dir} --address ${address}\` pairs them again.`;
+      return `The device at ${address} does not know this signer: it is another one than ${name}, or was wiped. \`countersign device pair --dir ${dir} --address ${address}\` pairs them.`;
     case "wrong-device":
       return `${address} is another device than ${name}: ${message}. Plug in ${name}, or say where it is with --address.`;
     case "version":

@@ -1,6 +1,5 @@
 /** `countersign device sim`: a device in software, as a process that a signer reaches like any other device. */
 
-import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { coreBehind } from "../../firmware-sim/core.ts";
@@ -24,6 +23,7 @@ import { faultText } from "../../signer/hardening.ts";
 import { softwareKeyring } from "../../signer/keys/software.ts";
 import { codeOf } from "../../signer/private-file.ts";
 import { SetupError } from "../../signer/setup-error.ts";
+import { textIn } from "../input.ts";
 import { version } from "../version.ts";
 import { openCase } from "./case.ts";
 import { type Face, jsonFace, plainFace, terminalFace } from "./face.ts";
@@ -42,23 +42,17 @@ export interface SimOptions {
 
 const expectMs = 10_000;
 
-const stepsIn = (path: string): readonly Step[] => {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    if (codeOf(error) === "ENOENT") throw new SetupError("missing", `there is no ${path}`);
-    throw error;
-  }
-  return text.split("\n").flatMap((line, at) => {
-    try {
-      return parseStep(line) ?? [];
-    } catch (error) {
-      if (!(error instanceof Malformed)) throw error;
-      throw new SetupError("invalid", `${path}, line ${at + 1}: ${error.reason}`);
-    }
-  });
-};
+const stepsIn = (path: string): readonly Step[] =>
+  textIn(path)
+    .split("\n")
+    .flatMap((line, at) => {
+      try {
+        return parseStep(line) ?? [];
+      } catch (error) {
+        if (!(error instanceof Malformed)) throw error;
+        throw new SetupError("invalid", `${path}, line ${at + 1}: ${error.reason}`);
+      }
+    });
 
 interface Ending {
   readonly why: "quit" | "power-cut" | NodeJS.Signals;

@@ -11,6 +11,7 @@ import { exitCodes } from "../exit.ts";
 import { plain, toJson } from "../json.ts";
 import { type NodeHome, openBundle, openNodeHome } from "./config.ts";
 import { deskOf } from "./desk.ts";
+import { reached } from "./reached.ts";
 import { isServed, openControl } from "./server.ts";
 import { eventText, flat, isForPeople } from "./told.ts";
 
@@ -45,14 +46,18 @@ const begun = async (
 ): Promise<LdkNode | undefined> => {
   const { directory, signer, settings, config } = home;
   const listen = settings.listen === undefined ? undefined : parseAddress(settings.listen);
-  const starting = startNode({
-    ...{ directory, network, chain, config },
-    keys: { kind: "remote", bundle: signer },
-    lookEveryMs: settings.look * 1_000,
-    ...(listen === undefined ? {} : { listen }),
-  });
+  const tell = (text: string): void => void process.stderr.write(`${plain(text)}\n`);
+  const starting = async (): Promise<LdkNode> => {
+    await reached({ chain, tell });
+    return startNode({
+      ...{ directory, network, chain, config },
+      keys: { kind: "remote", bundle: signer },
+      lookEveryMs: settings.look * 1_000,
+      ...(listen === undefined ? {} : { listen }),
+    });
+  };
   try {
-    return await Promise.race([starting, stop.then(() => undefined)]);
+    return await Promise.race([starting(), stop.then(() => undefined)]);
   } catch (error) {
     if (error instanceof Malformed) throw error;
     throw new SetupError("unavailable", plain(reasonOf(error)));

@@ -34,10 +34,11 @@ const seconds = u64("seconds since 1970, as the signer believes", (n) => {
 });
 
 const mostRandom = 1_024;
+const mostChannels = 16_384;
 
 const requests = {
   open: kind(
-    "Opens the one node that this device keeps; the first time a person agrees, and it is kept from then on. So they do to a time that leaps.",
+    "Opens the one node that this device keeps; the first time a person agrees, and it is kept from then on. So they do to a time that leaps, either way.",
     { network: f.network, tier: f.tier, index: u16("which of the seed's nodes", (n) => n), now: seconds },
   ),
   load: kind("Brings records back as they were given out, any number of times before `begin`.", {
@@ -91,6 +92,11 @@ const requests = {
     verdict,
     signatures: approverSignatures,
   }),
+  channels: kind("Asks which channels have a place in it.", {}),
+  over: kind(
+    "Lets a person at the device say that a channel is over: then `forget` frees its place, and its keys never sign again.",
+    { channel: f.channel },
+  ),
 } as const;
 
 export const coreRefusals = [
@@ -128,7 +134,7 @@ export const coreRefusalMeanings: Readonly<Record<CoreRefusal, string>> = {
   unknown: "There is no such question, or it is decided.",
   room: "More records than it has memory for.",
   unsigned: "Too few of the approvers that it knows have signed this, as it stands now.",
-  clock: "More time than passed here: `open` asks a person whether it is so late.",
+  clock: "It can't be that time here, by its ticks: `open` asks a person.",
   tier: "It keeps nodes whose host tells everything (tier `full`), and no others.",
 };
 
@@ -182,6 +188,7 @@ const answers = {
   fault: kind("The core broke: it judges nothing more until the device is started again.", { fault }),
   limits: kind("What may be changed of its rules, as it is now.", limitsNow),
   questions: kind("What waits, the oldest first.", questionsNow),
+  channels: kind("Those that have a place.", { channels: list(f.channel, mostChannels) }),
 } as const;
 
 export type CoreRequest = UnionOf<typeof requests>;

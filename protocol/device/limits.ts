@@ -64,7 +64,7 @@ export const limitsFault = (limits: DeviceLimits): string | undefined => {
 
 export const deviceQuestion = message("DeviceQuestion", {
   id: fixed("id of the question", 32, (raw) => raw),
-  subject: choice("DeviceSubject", ["payment", "outputs", "opening", "cover", "channel"]),
+  subject: choice("DeviceSubject", ["payment", "outputs", "opening", "cover", "channel", "over"]),
   /** What can leave us by a yes. */
   amount: f.msat,
   shown: list(fact, 32),

@@ -1,6 +1,6 @@
 /** What a person asks about keys that are on a device. The device judges each of these itself; nothing here signs. */
 
-import { choice, maybe, message, text } from "../codec.ts";
+import { choice, list, maybe, message, text } from "../codec.ts";
 import {
   approverSignatures,
   because,
@@ -9,6 +9,7 @@ import {
   questionsNow,
   verdict,
 } from "../device/limits.ts";
+import { channel } from "./fields.ts";
 import { adminOperation } from "./operation.ts";
 import { approvalId } from "./payment.ts";
 
@@ -61,5 +62,12 @@ export const deviceOperations = {
     "Brings the device its approvers' answer to a question that waits for its person.",
     { approval: approvalId, verdict, signatures: approverSignatures },
     { result, because },
+  ),
+  deviceForget: adminOperation(
+    0x8d,
+    "Has the device forget a channel that this signer has forgotten: where something was ours, its person is asked first.",
+    /** Unknown: nothing is forgotten, and the reply says which could be. */
+    { channel: maybe(channel) },
+    { result, because, channels: list(channel, 4_096) },
   ),
 };

@@ -2,7 +2,7 @@
 
 import type { AnyRequest, Name } from "../../protocol/operations/index.ts";
 import type { Outcome, Fault as Told } from "../../protocol/outcome.ts";
-import type { NodeId } from "../../protocol/units.ts";
+import type { ChannelId, NodeId } from "../../protocol/units.ts";
 import type { Ends } from "./chain/ends.ts";
 import type { Journal, Keyring, Now, Store, Verify } from "./ports.ts";
 import type { Settings } from "./step.ts";
@@ -25,6 +25,8 @@ export interface Session {
   fault(): Told | undefined;
   /** How many channels were set up. */
   channels(): number;
+  /** Nothing of it can happen any more. */
+  isForgotten(channel: ChannelId): boolean;
   /** As of the last decision, which may not be on disk yet. */
   ends(): Ends;
 }

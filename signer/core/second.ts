@@ -30,6 +30,7 @@ export const judgedTwice: ReadonlySet<Name> = new Set<Name>([
   "signMessage",
   "deriveSecret",
   "inboundPaymentKey",
+  "forget",
 ]);
 
 /** An id is given out by this signer, which may have given out some before it had this device. */
@@ -67,6 +68,12 @@ export const signaturesIn = (
   return { signatures };
 };
 
+/** Of a channel that is over here, and that a device keeps until its person says so: that is the device's own matter. */
+const isKeptThere = ({ name }: AnyRequest, theirs: Outcome<Name>): boolean =>
+  name === "forget" &&
+  theirs.is === "refusal" &&
+  ["channel-settled", "channel-known"].includes(theirs.refusal.rule);
+
 interface Twice {
   /** Made durable before it is shown there. */
   readonly change: Change;
@@ -78,11 +85,17 @@ interface Twice {
  * Undefined where this signer's word is the last one. What waits for a person here is shown there all the same: whoever
  * says yes at the device is heard here too.
  */
-export const twiceOf = (decision: Decision<Name>): Twice | undefined => {
+export const twiceOf = (decision: Decision<Name>, request: AnyRequest): Twice | undefined => {
   switch (decision.is) {
     case "told":
       return { change: {}, outcome: saidBy };
-    case "kept":
+    case "kept": {
+      const own = (): Outcome<Name> => ({ is: "reply", reply: decision.reply({ points: [] }) });
+      return {
+        change: decision.change,
+        outcome: (theirs) => (isKeptThere(request, theirs) ? own() : saidBy(theirs)),
+      };
+    }
     case "signed":
       return { change: decision.change, outcome: saidBy };
     case "asked":

@@ -247,7 +247,7 @@ export const openSession = async ({
       writes: apply(change, id),
       audit: journal.decided(detail === undefined ? asked : { ...asked, detail }),
     });
-    const twice = second === undefined ? undefined : twiceOf(decision);
+    const twice = second === undefined ? undefined : twiceOf(decision, request);
     if (second !== undefined && twice !== undefined) {
       const isNew = request.name === "new" && decision.is === "kept";
       const shown = askedOf(request, isNew ? decision.reply(await ask(decision.needs)) : undefined);
@@ -394,6 +394,7 @@ export const openSession = async ({
     },
     fault: () => broken,
     channels: () => channels.size,
+    isForgotten: (id) => channels.get(id)?.phase === "forgotten",
     ends: () => endsIn({ channels, payments, ledger, chain: book.chain, purse }),
   };
 };

@@ -42,6 +42,8 @@ export interface Settings {
   readonly second?: boolean;
   /** Where no chain is followed: whose funding counts as deep. Without it every one does. */
   readonly isDeep?: (channel: ChannelId) => boolean;
+  /** Where no chain is followed: which channels somebody said are over. Nothing of them counts any more. */
+  readonly isOver?: (channel: ChannelId) => boolean;
   /** Where no clock is: time is what others say, and what it alone makes harmless to forget is kept while there is room. */
   readonly clockless?: boolean;
   /** Undefined: no chain is followed, as `chainTip`, `heartbeat` and `status` say. */

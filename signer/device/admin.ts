@@ -1,14 +1,16 @@
 /** What a person asks about the device that has the keys: how it stands, other limits, and the answers of its approvers. */
 
 import { unknown } from "../../protocol/codec.ts";
-import type { CoreAnswer, CoreRefusal, CoreRequest } from "../../protocol/device/core.ts";
+import type { CoreAnswer, CoreRequest } from "../../protocol/device/core.ts";
 import type { ConsentBy, Verdict } from "../../protocol/device/limits.ts";
 import type { deviceOperations } from "../../protocol/operations/device.ts";
 import type { AnyRequest, Name, Reply, Request } from "../../protocol/operations/index.ts";
-import { clip } from "../../protocol/outcome.ts";
-import { Fault } from "../core/fault.ts";
+import { clip, type Outcome } from "../../protocol/outcome.ts";
+import type { ChannelId, NodeId } from "../../protocol/units.ts";
 import { KeysAway } from "../core/ports.ts";
 import type { Absence } from "./away.ts";
+import { forgetting } from "./forgetting.ts";
+import { ended, notKept, refusedBy } from "./results.ts";
 import type { Shelf } from "./shelf.ts";
 import { stepping } from "./stepping.ts";
 
@@ -16,6 +18,7 @@ type DeviceName = keyof typeof deviceOperations;
 
 export interface Reach {
   readonly name: string;
+  readonly node: NodeId;
   readonly state: () => { readonly is: Absence | "open"; readonly because: string };
   readonly shelf: Pick<Shelf, "step" | "keep">;
   /** Over whatever cable there is; `KeysAway` where there is none for so long. */
@@ -25,43 +28,21 @@ export interface Reach {
   ) => Promise<CoreAnswer>;
   /** Between two steps of the device. */
   readonly inTurn: <T>(action: () => Promise<T>) => Promise<T>;
-  /** Tells device and signer what was answered, and whoever waits for it. */
-  readonly decided: (approval: Uint8Array, verdict: Verdict, by: ConsentBy) => Promise<void>;
+  /** A request of the table, in a step of the device. */
+  readonly judge: (request: AnyRequest) => Promise<Outcome<Name>>;
+  /** Tells device and signer what was answered, and whoever waits for it. False: the signer can't keep it now. */
+  readonly decided: (approval: Uint8Array, verdict: Verdict, by: ConsentBy) => Promise<boolean>;
 }
 
 export interface DeviceAdmin {
-  /** Undefined: it is no matter of the device. */
-  reply(request: AnyRequest): Promise<Reply<Name>> | undefined;
+  /** Undefined: it is no matter of the device. `isForgotten`: what this signer says of a channel. */
+  reply(request: AnyRequest, isForgotten: (channel: ChannelId) => boolean): Promise<Reply<Name>> | undefined;
 }
 
 type Now = Reply<"deviceStanding">["now"];
-type Result = Reply<"deviceLimits">["result"];
 
 /** A device that is asked how it stands answers at once, or is away. */
 const briefMs = 2_000;
-
-const resultOf: Readonly<Partial<Record<CoreRefusal, Result>>> = {
-  busy: "busy",
-  denied: "denied",
-  unknown: "unknown",
-  unsigned: "unsigned",
-};
-
-const sentences: Readonly<Record<Result, string>> = {
-  done: "",
-  none: "",
-  away: "The device can't be asked at this moment.",
-  busy: "The device asks its person something else: answer that first.",
-  denied: "The person at the device said no.",
-  unknown: "No such question waits on the device: it was answered, or its time is over.",
-  unsigned:
-    "Too few of the approvers that the device knows have signed this as it stands now: fetch the question again, and sign that.",
-};
-
-const ended = (result: Result, because = sentences[result]): Reply<"deviceLimits"> => ({
-  result,
-  because: clip(because, 256),
-});
 
 const orAway = async <T>(action: () => Promise<T>, away: (reason: string) => T): Promise<T> => {
   try {
@@ -72,16 +53,8 @@ const orAway = async <T>(action: () => Promise<T>, away: (reason: string) => T):
   }
 };
 
-const refusedBy = (answer: CoreAnswer): Reply<"deviceLimits"> => {
-  if (answer.is === "malformed")
-    return ended("denied", `${answer.malformed.path}: ${answer.malformed.reason}`);
-  const result = answer.is === "refused" ? resultOf[answer.why] : undefined;
-  if (result === undefined)
-    throw new Fault("keyring", "the device answers something else than what it was asked");
-  return ended(result);
-};
-
-export const deviceAdmin = ({ name, state, shelf, request, inTurn, decided }: Reach): DeviceAdmin => {
+export const deviceAdmin = (reach: Reach): DeviceAdmin => {
+  const { name, state, shelf, request, inTurn, decided } = reach;
   const stepped = stepping({ shelf, request, inTurn });
 
   const now = async (): Promise<Now> => {
@@ -105,14 +78,14 @@ export const deviceAdmin = ({ name, state, shelf, request, inTurn, decided }: Re
   const answer = async ({ approval, verdict, signatures }: Request<"deviceAnswer">) => {
     const answered = await stepped((step) => ({ is: "answer", step, approval, verdict, signatures }));
     if (answered.is !== "verdict") return refusedBy(answered);
-    await decided(approval, answered.verdict, answered.by);
-    return ended("done");
+    const isKept = await decided(approval, answered.verdict, answered.by);
+    return isKept ? ended("done") : ended("busy", notKept);
   };
 
   const away = (reason: string) => ended("away", reason);
 
   return {
-    reply: ({ name: asked, body }) => {
+    reply: ({ name: asked, body }, isForgotten) => {
       switch (asked as DeviceName) {
         case "deviceStanding":
           return standing();
@@ -120,6 +93,11 @@ export const deviceAdmin = ({ name, state, shelf, request, inTurn, decided }: Re
           return orAway(() => setLimits(body as Request<"deviceLimits">), away);
         case "deviceAnswer":
           return orAway(() => answer(body as Request<"deviceAnswer">), away);
+        case "deviceForget":
+          return orAway(
+            () => forgetting({ ...reach, isForgotten }, body as Request<"deviceForget">),
+            (because) => ({ ...away(because), channels: [] }),
+          );
         default:
           return undefined;
       }

@@ -27,7 +27,7 @@ const hints: Readonly<Record<Absence, string>> = {
   "other-version": "Update the older of the two: the device's firmware, or this signer.",
   records: "Its records and this signer's store do not fit together: see docs/device.md, Records.",
   clock:
-    "It was told of more time than passed there: check this machine's clock, then answer on the device's screen.",
+    "It was told another time than it can be there: check this machine's clock, then answer on the device's screen.",
   broken: "It has a fault: unplug it, and plug it in again. Its screen may say more.",
   closed: "The signer is stopping.",
 };

@@ -25,7 +25,7 @@ export interface ConsultingParts {
   readonly stepped: (body: (step: bigint) => CoreRequest, patienceMs: number) => Promise<CoreAnswer>;
   /** In a step of the device. */
   readonly propose: (body: Request<"proposePayment">) => Promise<Outcome<Name>>;
-  readonly decided: (approval: Uint8Array, verdict: Verdict, by: ConsentBy) => Promise<void>;
+  readonly decided: (approval: Uint8Array, verdict: Verdict, by: ConsentBy) => Promise<unknown>;
   /** Between two looks whether the screen is free. */
   readonly pause: () => Promise<void>;
   readonly isClosed: () => boolean;

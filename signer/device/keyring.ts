@@ -38,9 +38,16 @@ export interface DeviceTimes {
   readonly retryMs: number;
   /** How long a request waits for a person; later the same request finds what they said. */
   readonly personMs: number;
+  /** How long a time is shown to a person; later it is another one. */
+  readonly freshMs: number;
 }
 
-export const usualDeviceTimes: DeviceTimes = { patienceMs: 20_000, retryMs: 1_000, personMs: 60_000 };
+export const usualDeviceTimes: DeviceTimes = {
+  patienceMs: 20_000,
+  retryMs: 1_000,
+  personMs: 60_000,
+  freshMs: 60_000,
+};
 
 export interface DeviceKeyringOptions extends Kept {
   readonly node: NodeId;
@@ -198,6 +205,7 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
         case "point":
         case "limits":
         case "questions":
+        case "channels":
           throw unexpected();
       }
     }
@@ -245,7 +253,7 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
   };
 
   /** Both records are told of it: the device's, and this signer's. */
-  const decided = async (approval: Uint8Array, verdict: Verdict, how: ConsentBy): Promise<void> => {
+  const decided = async (approval: Uint8Array, verdict: Verdict, how: ConsentBy): Promise<boolean> => {
     const by = how === "person" ? `device ${name}` : `device ${name}, ${how}`;
     const told: AnyRequest = {
       name: "decideApproval",
@@ -254,10 +262,14 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
     // This signer's record first: a yes that only the device has is never said here again. Where it can't be kept now,
     // it stays open there, and is given again when the host asks.
     const own = await verdicts(approval, verdict, by);
-    if (verdict === "approve" && !isHeard(own)) return wake(toHex(approval));
+    if (verdict === "approve" && !isHeard(own)) {
+      wake(toHex(approval));
+      return false;
+    }
     const outcome = await inTurn(() => judgeNow(told));
     // What is in no record of a device was about a channel.
     wake(outcome.is === "reply" ? toHex(approval) : vouching);
+    return true;
   };
 
   const { consulted, wake } = openConsulting({
@@ -274,13 +286,14 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
         opened = await connect();
         visited = opened;
         if (closed) break;
-        enter(state === "open" ? "opening" : state, because);
-        await visit(opened, { kept: options, shelf, witness, now });
+        // Somebody may be asked for a PIN; what was wrong with it before is so until it is found otherwise.
+        if (state === "open" || state === "unplugged") enter("opening");
+        await visit(opened, { kept: options, shelf, witness, now, freshMs: times.freshMs });
         link = opened;
         enter("open");
         const ended = await opened.closed;
         // Who closed it for another reason has said it.
-        if (state === "open") leave("unplugged", ended.message);
+        if (state === "open" && !closed) leave("unplugged", ended.message);
       } catch (error) {
         if (error instanceof NotOpen) {
           enter(error.why, error.message);
@@ -322,7 +335,11 @@ export const openDeviceKeyring = (options: DeviceKeyringOptions): DeviceKeyring 
       },
     },
     state: () => state,
-    admin: deviceAdmin({ name, shelf, request, inTurn, decided, state: () => ({ is: state, because }) }),
+    admin: deviceAdmin({
+      ...{ name, node, shelf, request, inTurn, decided },
+      judge: (asked) => inTurn(() => judgeNow(asked)),
+      state: () => ({ is: state, because }),
+    }),
     onVerdict: (listener) => {
       verdicts = listener;
     },

@@ -156,7 +156,7 @@ const refusedBy = (answer: CoreAnswer): Error => {
     case "busy":
       return new NotOpen("busy", "the person at the device: busy");
     case "clock":
-      return new NotOpen("clock", "more time than passed there");
+      return new NotOpen("clock", "another time than it can be there");
     case "order":
       return new NotOpen("opening", "it was started again");
     case "page-forged":
@@ -184,15 +184,40 @@ export interface Met extends Opened {
   readonly isOpen: boolean;
 }
 
-/** Without its records: who it is. `now`: seconds since 1970. */
-export const meet = async (link: Link, kept: Kept, now: number): Promise<Met> => {
-  await unlock(link, kept.passphrase);
+const openAt = async (link: Link, kept: Kept, now: number, options?: AskOptions): Promise<Met> => {
   const { network, tier, index } = kept;
-  const opened = await askCore(link, { is: "open", network, tier, index, now: BigInt(now) });
+  const opened = await askCore(link, { is: "open", network, tier, index, now: BigInt(now) }, options);
   if (opened.is !== "opened") throw refusedBy(opened);
   if (kept.node !== undefined && !equal(opened.node, kept.node))
     throw new NotOpen("wrong-device", "its seed leads to another node");
   return opened;
+};
+
+/** Without its records: who it is. `now`: seconds since 1970. */
+export const meet = async (link: Link, kept: Kept, now: number): Promise<Met> => {
+  await unlock(link, kept.passphrase);
+  return openAt(link, kept, now);
+};
+
+/** No old time stands on the screen; and where the clock was set right meanwhile, nobody has to come and answer. */
+const openNow = async (link: Link, { kept, now, freshMs }: Visit): Promise<Met> => {
+  await unlock(link, kept.passphrase);
+  for (;;) {
+    const stale = new AbortController();
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      return await openAt(link, kept, now(), {
+        signal: stale.signal,
+        onWaiting: (waits) => {
+          if (waits === "person") timer ??= setTimeout(() => stale.abort(), freshMs);
+        },
+      });
+    } catch (error) {
+      if (!stale.signal.aborted || error !== stale.signal.reason) throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
 };
 
 export interface Visit {
@@ -202,6 +227,8 @@ export interface Visit {
   readonly witness: () => number;
   /** Seconds since 1970. */
   readonly now: () => number;
+  /** For so long a time may wait for its person. */
+  readonly freshMs: number;
 }
 
 /** The last step was taken and its answer lost: whatever the device is asked next, it must be this again. */
@@ -215,8 +242,9 @@ const settle = async (link: Link, shelf: Shelf): Promise<void> => {
   await shelf.keep(again);
 };
 
-export const visit = async (link: Link, { kept, shelf, witness, now }: Visit): Promise<Opened> => {
-  const opened = await meet(link, kept, now());
+export const visit = async (link: Link, parts: Visit): Promise<Opened> => {
+  const { shelf, witness } = parts;
+  const opened = await openNow(link, parts);
   const own = BigInt(witness());
   if (opened.witness > own)
     throw new NotOpen(

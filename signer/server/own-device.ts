@@ -117,10 +117,12 @@ export const openOwnDevice = async (parts: OwnDeviceParts): Promise<DeviceKeyrin
     },
     now: () => Math.floor(systemClock.now() / 1000),
     witness: () => store.head().version,
-    onState: (state, reason) =>
-      state === "open"
-        ? log.write({ event: "device-open", device: name })
-        : log.write({ event: "device-away", device: name, is: state, reason }),
+    onState: (state, reason) => {
+      if (state === "open") log.write({ event: "device-open", device: name });
+      // On its way, and nothing to report.
+      else if (state !== "opening" || reason !== "")
+        log.write({ event: "device-away", device: name, is: state, reason });
+    },
   });
   return {
     ...forItself(parts, keyring),

@@ -121,7 +121,10 @@ export const openRuntime = async (parts: RuntimeParts): Promise<Runtime> => {
       }
       const outcome = await (own?.respond(session, request, host) ?? session.respond(request, host));
       // Audited by then, as what it is; the device has the last word on it.
-      const beside = outcome.is === "reply" ? devices.get(toHex(session.node))?.reply(request) : undefined;
+      const beside =
+        outcome.is === "reply"
+          ? devices.get(toHex(session.node))?.reply(request, session.isForgotten)
+          : undefined;
       if (beside !== undefined) return besides(beside);
       // One broken session stops all of them, and what broke may be none of theirs.
       if (request.name !== "status" || outcome.is !== "reply") return outcome;

@@ -35,6 +35,11 @@ const statements: readonly Statement[] = [
     question: { ...question, subject: "channel", shown: [], asked: 0n },
   },
   {
+    is: "answer",
+    ...{ mark, node, verdict: "approve" },
+    question: { ...question, subject: "over", shown: [], asked: 0n },
+  },
+  {
     is: "limits",
     ...{ mark, node },
     limits: {

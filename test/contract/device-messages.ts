@@ -113,6 +113,8 @@ const coreRequests: Each<CoreRequest> = {
   ],
   questions: [{}],
   answer: [{ step: 41n, approval: filled(0x88, 32), verdict: "approve", signatures: [signature] }],
+  channels: [{}],
+  over: [{ channel }],
 };
 
 const pages: readonly PageChange[] = [
@@ -187,6 +189,7 @@ const coreAnswers: Each<CoreAnswer> = {
       more: 0,
     },
   ],
+  channels: [{ channels: [channel, channelId(258n)] }, { channels: [] }],
 };
 
 interface Message {

@@ -70,6 +70,7 @@ export const duties: Readonly<Record<Name, Duty>> = {
   deviceStanding: telling,
   deviceLimits: moving,
   deviceAnswer: moving,
+  deviceForget: moving,
   spend: bound,
   walletAddress: bound,
 };

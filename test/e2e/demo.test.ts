@@ -2,7 +2,10 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
 import { environment as env } from "../environment.ts";
@@ -45,4 +48,42 @@ test.each([
     });
   },
   120_000,
+);
+
+const isThere = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+test.each([
+  ["Ctrl-C", 130, (demo: ReturnType<typeof spawn>) => demo.kill("SIGINT")],
+  ["a reader that leaves", 0, (demo: ReturnType<typeof spawn>) => demo.stdout?.destroy()],
+])(
+  "%s ends the demo in the middle, with its signer and all that it wrote",
+  async (_, code, end) => {
+    const place = mkdtempSync(join(tmpdir(), "countersign-ends-"));
+    const demo = spawn(process.execPath, [main, "demo", "--json"], {
+      env: { ...env, TMPDIR: place },
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    try {
+      const ended = once(demo, "exit");
+      const [line] = (await once(createInterface({ input: demo.stdout }), "line")) as [string];
+      const signer = Number((JSON.parse(line) as Line)["process"]);
+      expect([isThere(signer), readdirSync(place).length]).toEqual([true, 1]);
+      end(demo);
+      expect(await ended).toEqual([code, null]);
+      // It is dead at once; who inherits it may be slow to notice.
+      await expect.poll(() => isThere(signer), { timeout: 20_000 }).toBe(false);
+      expect(readdirSync(place)).toEqual([]);
+    } finally {
+      demo.kill("SIGKILL");
+      rmSync(place, { recursive: true, force: true });
+    }
+  },
+  60_000,
 );

@@ -204,6 +204,15 @@ test("a refusal among several answers holds up none of the others, and is said",
   expect(await paying).toMatchObject({ standing: "approved" });
 });
 
+test("no channel that is over has a place on the device, as nothing was opened", async () => {
+  expect(await json("device", "forget", "--dir", dir, "--json")).toEqual({ device: "device", channels: [] });
+  expect((await run("device", "forget", "--dir", dir)).stdout).toMatch(/^No channel that is over/);
+  const { code, stdout, stderr } = await run("device", "forget", "--dir", dir, "--channel", "7");
+  expect([code, stdout]).toEqual([3, expect.stringContaining("Channel 7 is KEPT.")]);
+  expect(stderr).toContain("1 of 1 still have their place");
+  expect((await run("device", "questions", "--dir", dir)).stdout).not.toContain("device forget");
+});
+
 test("what is wrong is said", async () => {
   for (const [what, args] of [
     [/no JSON/, ["approver", "sign", "--key", key, "--passphrase-file", pass, pass]],

@@ -77,14 +77,14 @@ describe("a person who agreed", () => {
       await expect.poll(() => keyring.state(), { timeout: 5_000 }).toBe("open");
       const { node } = keyring;
       const standing = async () => {
-        const reply = keyring.admin.reply(ask("deviceStanding", { node }));
+        const reply = keyring.admin.reply(ask("deviceStanding", { node }), () => false);
         const { now } = (await reply) as Reply<"deviceStanding">;
         if (!isKnown(now)) throw new Error("away");
         return now;
       };
       const { limits } = await standing();
       const small = { ...limits, each: sat(1_000), allowance: sat(1_000) };
-      await keyring.admin.reply(ask("deviceLimits", { node, limits: small, signatures: [] }));
+      await keyring.admin.reply(ask("deviceLimits", { node, limits: small, signatures: [] }), () => false);
       const pay = (label: string, amount: bigint) =>
         signer.outcome("proposePayment", keysendOf(node, htlcOf("holder", amount, label)));
       const large = pay("large", 50_000_000n);

@@ -6,6 +6,8 @@ import { isKnown } from "../../protocol/codec.ts";
 import type { DeviceLimits, DeviceQuestion, Verdict } from "../../protocol/device/limits.ts";
 import type { AnyRequest, Reply } from "../../protocol/operations/index.ts";
 import { msat } from "../../protocol/units.ts";
+import { refuse } from "../../signer/core/rule.ts";
+import { textOf } from "../../signer/core/rules/table.ts";
 import type { DeviceKeyring } from "../../signer/device/keyring.ts";
 import { grouped } from "../../signer/store/grouped.ts";
 import { memoryDisk } from "../../signer/store/memory.ts";
@@ -25,7 +27,7 @@ interface Setting {
   readonly bench: Bench;
   readonly keyring: DeviceKeyring;
   readonly signer: Rig;
-  reply<N extends "deviceStanding" | "deviceLimits" | "deviceAnswer">(
+  reply<N extends "deviceStanding" | "deviceLimits" | "deviceAnswer" | "deviceForget">(
     name: N,
     body?: object,
   ): Promise<Reply<N>>;
@@ -48,7 +50,7 @@ const setting = async (person: Person = {}): Promise<Setting> => {
     ...{ bench, keyring, signer },
     reply: async (name, body = {}) => {
       const asked = { name, body: { node: keyring.node, ...body } } as unknown as AnyRequest;
-      const replied = await keyring.admin.reply(asked);
+      const replied = await keyring.admin.reply(asked, signer.session.isForgotten);
       if (replied === undefined) throw new Error(name);
       return replied as never;
     },
@@ -92,7 +94,9 @@ test("how it stands, plugged in and not; and that a sealed seed is none", async 
     ...{ keys: "device", name: "bench", standing: "open" },
     now: { left: 0n, limits: { approvers: [], allowance: 0n }, questions: [] },
   });
-  expect(on.keyring.admin.reply(ask("hello", { node: on.keyring.node } as never))).toBeUndefined();
+  expect(
+    on.keyring.admin.reply(ask("hello", { node: on.keyring.node } as never), () => false),
+  ).toBeUndefined();
   on.bench.unplug();
   await expect.poll(async () => (await on.reply("deviceStanding")).standing).not.toBe("open");
   const { standing, now } = await on.reply("deviceStanding");
@@ -160,6 +164,27 @@ describe("approvers", () => {
     expect(await answer(on, one, "approve")).toMatchObject({ result: "unknown" });
     expect(on.signer.faults).toEqual([]);
     expect(on.bench.faults).toEqual([]);
+  });
+
+  test("hear of a yes that the signer can't keep at the moment, and give it again", async () => {
+    const on = await setting({ lingers: (title) => title === "Pay" });
+    expect(await change(on, { approvers: [alice.key], needed: 1 })).toMatchObject({ result: "done" });
+    const { node } = on.keyring;
+    let isTrouble = true;
+    on.keyring.onVerdict(async (id, verdict) =>
+      isTrouble
+        ? { is: "refusal", refusal: refuse(textOf("chain-not-stale"), {}) }
+        : on.signer.outcome("decideApproval", { node, id, verdict, by: "approvers" }),
+    );
+    const payment = keysendOf(node, htlcOf("holder", 5_000_000n, "late"));
+    const paying = on.signer.call("proposePayment", payment);
+    const question = await waits(on, "payment");
+    const busy = { result: "busy", because: expect.stringContaining("can't keep it now") };
+    expect(await answer(on, question, "approve", [alice])).toMatchObject(busy);
+    expect(await paying).toMatchObject({ standing: "pending" });
+    isTrouble = false;
+    expect(await answer(on, question, "approve", [alice])).toEqual({ result: "done", because: "" });
+    expect(await on.signer.call("checkPayment", payment)).toEqual({ standing: "approved" });
   });
 
   test("say that a channel is in the chain, for a forward that waits for it", async () => {

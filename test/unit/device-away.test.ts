@@ -51,7 +51,7 @@ const watched = async (
     now,
     witness: () => 0,
     onState: (state, because) => {
-      states.push(state);
+      if (state !== "opening") states.push(state);
       reason(state).resolve(because);
     },
     report: (error) => faults.push(error),

@@ -259,7 +259,7 @@ test("what approvers sign is made of its fields, and signed as BIP 340 says", as
   const u16 = (n: number): Uint8Array => Uint8Array.of(n >> 8, n & 0xff);
   const u64 = (text: string): Uint8Array => fromHex(BigInt(text).toString(16).padStart(16, "0"));
   const words = (text: string): Uint8Array => concat(u16(ascii(text).length), ascii(text));
-  const subjects = ["payment", "outputs", "opening", "cover", "channel"];
+  const subjects = ["payment", "outputs", "opening", "cover", "channel", "over"];
   for (const { statement, tag, bytes, digest, signatures } of statements) {
     const { mark, node, question, verdict } = statement;
     if (question !== undefined) {

@@ -107,7 +107,7 @@ test("an allowance is for amounts: not for where money goes, nor for what is in 
   const question = (subject: DeviceQuestion["subject"], n: number): DeviceQuestion => ({
     ...{ id: new Uint8Array(32).fill(n), subject, amount: msat(1_000n), shown: [], asked: 1n },
   });
-  const subjects = ["payment", "outputs", "opening", "cover", "channel"] as const;
+  const subjects = ["payment", "outputs", "opening", "cover", "channel", "over"] as const;
   expect(subjects.filter((one, n) => chargeAllowance(journal, policy, question(one, n)))).toEqual([
     ...["payment", "opening", "cover"],
   ]);

@@ -185,9 +185,13 @@ describe("what is refused before it is in flash", () => {
     expect(ledger.take([at({})], 0n)).toEqual({ is: "taken" });
     expect(() => ledger.take([at({ revealed: commitmentNumber(2n) })], 0n)).toThrow("take a channel back");
     expect(ledger.take([at({ revoked: commitmentNumber(4n) })], 0n)).toEqual({ is: "taken" });
-    // Forgotten, it may begin again.
-    const gone = { ...writing(ledger, "channel/1", undefined), channel: { id: 1n, standing: undefined } };
+    const gone = {
+      ...writing(ledger, "channel/1", Uint8Array.of(0)),
+      channel: { id: 1n, standing: undefined },
+    };
     expect(ledger.take([gone], 0n)).toEqual({ is: "taken" });
+    // Forgotten, it does not begin again.
+    expect(() => ledger.take([at({})], 0n)).toThrow("take a channel back");
   });
 });
 

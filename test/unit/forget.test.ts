@@ -24,19 +24,27 @@ interface Scene {
   readonly holder?: readonly object[];
   readonly counterparty?: readonly object[];
   readonly revealed?: bigint;
+  readonly revoked?: bigint;
   readonly onchain?: Onchain;
   /** Undefined: no chain is followed. */
   readonly tip?: number;
 }
 
-const channelOf = ({ contribution = 0n, push = 0n, holder = [], counterparty = [], revealed = 0n }: Scene) =>
+const channelOf = ({
+  contribution = 0n,
+  push = 0n,
+  holder = [],
+  counterparty = [],
+  revealed = 0n,
+  revoked = 0n,
+}: Scene) =>
   ({
     phase: "open",
     setup: {
       terms: { ...plainTerms({ opener: "counterparty" }), contribution: sat(contribution), push: msat(push) },
     },
     holder: { variants: holder, revealed, broadcast: [] },
-    counterparty: { variants: counterparty, revoked: 0n },
+    counterparty: { variants: counterparty, revoked },
   }) as unknown as ChannelState;
 
 const viewAt = (tip: number): ChainView => {
@@ -92,6 +100,9 @@ describe("a channel that never came to be is forgotten without a chain", () => {
     expect(asked({ contribution: 1n, counterparty: [variant()] })).toBe("kept");
     expect(asked({ contribution: 1n, holder: [variant()] })).toBe(no);
     expect(asked({ contribution: 1n, holder: [], revealed: 1n })).toBe(no);
+    // A second one of theirs may have brought something in.
+    expect(asked({ contribution: 1n, counterparty: [variant(), variant({ number: 1n })] })).toBe(no);
+    expect(asked({ contribution: 1n, counterparty: [variant()], revoked: 1n })).toBe(no);
   });
 
   test("but not once the chain has anything of it", () => {
@@ -108,6 +119,18 @@ describe("a channel that never came to be is forgotten without a chain", () => {
     ])
       expect(asked({ onchain: onchain as unknown as Onchain })).toBe(no);
   });
+});
+
+test("where no chain is followed somebody may say that a channel is over; where one is, nobody", () => {
+  const busy = { contribution: 1n, holder: [variant()] };
+  const said = (scene: Scene, over: bigint) =>
+    forget.decide({
+      body: { node: txid, channel: id },
+      view: viewOf(scene, channelOf(scene)),
+      settings: { ...settings, isOver: (channel: bigint) => channel === over },
+    } as never).is;
+  expect([said(busy, id), said(busy, 8n)]).toEqual(["kept", "refused"]);
+  expect(said({ ...busy, tip: 9_000 }, id)).toBe("refused");
 });
 
 describe("a channel on the chain is forgotten", () => {

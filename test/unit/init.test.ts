@@ -245,7 +245,11 @@ describe("countersign init --yes", () => {
   });
 
   test.each([
-    [["--bitcoind", "http://127.0.0.1:8332"], "--bitcoind needs either cookie, or user and passwordFile"],
+    [
+      ["--bitcoind", "http://127.0.0.1:8332"],
+      "--bitcoind needs either --cookie, or --user and --password-file",
+    ],
+    [["--bitcoind", "http://127.0.0.1:8332", "--user", "me"], "--user and --password-file belong together"],
     [["--esplora", "nowhere"], "--esplora: not an address: http://host:port or https://host"],
     [["--esplora", "https://a.b", "--electrum", "tcp://a:1"], "one source of blocks is enough"],
     [["--cookie", "/there"], "--cookie, --user, --password-file and --rest belong to --bitcoind"],

@@ -228,7 +228,7 @@ describe("countersign node init", () => {
       ["--signer", regtest, "--electrum", "tcp://h:1", "--electrum-certificate", "x"],
       "belongs to an address",
     ],
-    [["--signer", regtest, "--bitcoind", "http://127.0.0.1:1"], "either cookie"],
+    [["--signer", regtest, "--bitcoind", "http://127.0.0.1:1"], "either --cookie"],
     [["--signer", regtest, "--esplora", "ftp://x"], "not an address"],
     [["--signer", regtest, ...esplora, "--listen", "x"], "listen: not an address"],
   ])("%j writes nothing", async (args, reason) => {

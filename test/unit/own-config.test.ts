@@ -150,10 +150,11 @@ describe("on the command line", () => {
         return { ...none, mode } as never;
       },
     });
-    await checkSource(admin("own"));
-    const error = await checkSource(admin("host")).catch((caught: unknown) => caught);
+    await checkSource(admin("own"), "Otherwise.");
+    const error = await checkSource(admin("host"), "Otherwise.").catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(SetupError);
     expect((error as SetupError).problem).toBe("unavailable");
+    expect((error as SetupError).remedy).toBe('Otherwise. Or set source = "own" in [chain].');
     expect(asked).toEqual(["chainSource", "chainSource"]);
   });
 

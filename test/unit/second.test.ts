@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { unknown } from "../../protocol/codec.ts";
-import type { Name } from "../../protocol/operations/index.ts";
+import type { AnyRequest, Name } from "../../protocol/operations/index.ts";
 import type { Outcome, Refusal } from "../../protocol/outcome.ts";
 import { feerate, msat, type Signature, sat } from "../../protocol/units.ts";
 import type { Keyring, Second } from "../../signer/core/ports.ts";
@@ -30,11 +30,12 @@ const pending: Refusal = {
     { name: "approval", value: "aa" },
   ],
 };
+const asked = { name: "signMessage", body: {} } as AnyRequest;
 const signed = (n: number): Signature => new Uint8Array(64).fill(n) as Signature;
 
 describe("what was said there", () => {
   test("bears its name, where there is room for it", () => {
-    const outcome = twiceOf({ is: "told", reply: () => ({}) as never })?.outcome;
+    const outcome = twiceOf({ is: "told", reply: () => ({}) as never }, asked)?.outcome;
     expect(outcome?.(refusal())).toEqual(refusal({ facts: [{ name: "by", value: "device" }] }));
     const full = refusal({ facts: Array.from({ length: 32 }, () => ({ name: "a", value: "b" })) });
     expect(outcome?.(full)).toEqual(full);
@@ -43,13 +44,13 @@ describe("what was said there", () => {
   });
 
   test("is not asked for where this signer has refused, unless a person may change that", () => {
-    expect(twiceOf({ is: "refused", refusal: no })).toBeUndefined();
+    expect(twiceOf({ is: "refused", refusal: no }, asked)).toBeUndefined();
     const change = { node: undefined } as never;
-    expect(twiceOf({ is: "refused", refusal: pending })?.change).toEqual({});
-    expect(twiceOf({ is: "asked", refusal: pending, change })?.change).toBe(change);
+    expect(twiceOf({ is: "refused", refusal: pending }, asked)?.change).toEqual({});
+    expect(twiceOf({ is: "asked", refusal: pending, change }, asked)?.change).toBe(change);
     // Its own word stands, whatever is said there.
     expect(
-      twiceOf({ is: "refused", refusal: pending })?.outcome({ is: "reply", reply: {} as never }),
+      twiceOf({ is: "refused", refusal: pending }, asked)?.outcome({ is: "reply", reply: {} as never }),
     ).toEqual({
       is: "refusal",
       refusal: pending,

@@ -1,7 +1,7 @@
-/** deviceStanding, deviceLimits, deviceAnswer: the road's share. The device is asked beside it: see `signer/device/admin.ts`. */
+/** deviceStanding, deviceLimits, deviceAnswer, deviceForget: the road's share. The device is asked beside it: see `signer/device/admin.ts`. */
 
 import { toHex } from "../../../protocol/bytes.ts";
-import { unknown } from "../../../protocol/codec.ts";
+import { isKnown, unknown } from "../../../protocol/codec.ts";
 import { limitsFault } from "../../../protocol/device/limits.ts";
 import { Malformed } from "../../../protocol/malformed.ts";
 import type { Step } from "../step.ts";
@@ -37,4 +37,14 @@ export const deviceAnswer: Step<"deviceAnswer", undefined> = {
     detail: `${verdict} ${toHex(approval)}; ${signatures.length} signatures`,
     reply: () => ({ result: "none", because: withoutDevice }),
   }),
+};
+
+export const deviceForget: Step<"deviceForget", undefined> = {
+  prepare: () => undefined,
+  decide: ({ body: { channel } }) => {
+    const reply = () => ({ result: "none", because: withoutDevice, channels: [] }) as const;
+    return isKnown(channel)
+      ? { is: "kept", change: {}, detail: `channel ${channel}`, reply }
+      : { is: "told", reply };
+  },
 };

@@ -14,7 +14,7 @@ import {
 } from "./chain.ts";
 import { signClosing } from "./closing.ts";
 import { signCounterpartyCommitment, validateHolderCommitment } from "./commitment.ts";
-import { deviceAnswer, deviceLimits, deviceStanding } from "./device.ts";
+import { deviceAnswer, deviceForget, deviceLimits, deviceStanding } from "./device.ts";
 import { exit } from "./exit.ts";
 import { forget } from "./forget.ts";
 import { signGossip } from "./gossip.ts";
@@ -98,4 +98,5 @@ export const steps: { readonly [N in Decided]: Step<N, unknown> } = {
   deviceStanding,
   deviceLimits,
   deviceAnswer,
+  deviceForget,
 };

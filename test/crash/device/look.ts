@@ -96,16 +96,26 @@ export const openLook = ({ dir, store, flash, device, node, heard }: LookOptions
     return wrong;
   };
 
+  const channelsIn = ({ records }: Kept): ReadonlyMap<bigint, Uint8Array> =>
+    new Map(under(records, `${toHex(node)}/channel/`).map(([id, bytes]) => [BigInt(id), bytes]));
+
+  /** By the signer, whose record comes first. */
+  const isForgotten = (kept: Kept, id: bigint): boolean => {
+    const record = channelsIn(kept).get(id);
+    return record !== undefined && unpackChannel(record).phase === "forgotten";
+  };
+
   /** Both have been there: neither a start nor a cut takes a device back. */
-  const goneBack = (now: Flash): readonly string[] => {
+  const goneBack = (now: Flash, kept: Kept): readonly string[] => {
     if (before === undefined) return [];
     const wrong: string[] = [];
     if (now.root.step < before.root.step)
       wrong.push(`the device went back from step ${before.root.step} to ${now.root.step}`);
     for (const [id, was] of before.standings) {
       const is = now.standings.get(id);
-      if (is === undefined) wrong.push(`the device forgot channel ${id}`);
-      else if (numbers.some((name) => is[name] < was[name]) || isHigher(lowest(is), lowest(was)))
+      if (is === undefined) {
+        if (!isForgotten(kept, id)) wrong.push(`the device forgot channel ${id}`);
+      } else if (numbers.some((name) => is[name] < was[name]) || isHigher(lowest(is), lowest(was)))
         wrong.push(`the device went back in channel ${id}`);
     }
     return wrong;
@@ -115,15 +125,14 @@ export const openLook = ({ dir, store, flash, device, node, heard }: LookOptions
     was !== undefined && (is === undefined || is > was);
 
   /** The signer's own record first, then the device's flash, and only then an answer. */
-  const inOrder = ({ standings }: Flash, { records }: Kept): readonly string[] => {
+  const inOrder = ({ standings }: Flash, kept: Kept): readonly string[] => {
     const wrong: string[] = [];
-    const place = `${toHex(node)}/channel/`;
-    const own = new Map(under(records, place).map(([id, bytes]) => [BigInt(id), bytes]));
+    const own = channelsIn(kept);
     for (const [id, is] of standings) {
       const record = own.get(id);
       const signers = record === undefined ? undefined : standingOf(unpackChannel(record));
       if (signers === undefined) {
-        // Forgotten by the signer alone; a device keeps all that it ever knew.
+        // Forgotten by the signer, and kept by a device that nobody has told so.
         if (record === undefined) wrong.push(`the device knows channel ${id}, and the signer never did`);
         continue;
       }
@@ -132,6 +141,7 @@ export const openLook = ({ dir, store, flash, device, node, heard }: LookOptions
     }
     for (const [id, told] of heard) {
       const is = standings.get(id);
+      if (is === undefined && isForgotten(kept, id)) continue;
       const isBehind = (name: (typeof numbers)[number]): boolean => (is?.[name] ?? 0n) < told[name];
       if (numbers.some(isBehind) || isHigher(is === undefined ? undefined : lowest(is), told.broadcast))
         wrong.push(`a host heard more of channel ${id} than is in the device's flash`);
@@ -147,7 +157,7 @@ export const openLook = ({ dir, store, flash, device, node, heard }: LookOptions
     } catch (error) {
       return [`the device's flash can't be read: ${(error as Error).message}`];
     }
-    const wrong = [...shelf(now.root, kept), ...goneBack(now), ...inOrder(now, kept)];
+    const wrong = [...shelf(now.root, kept), ...goneBack(now, kept), ...inOrder(now, kept)];
     before = now;
     return wrong;
   };

@@ -37,7 +37,7 @@ export interface DeviceCrashReport extends DeviceCrashResult {
   readonly seen: ReadonlyMap<Name, number>;
 }
 
-/** A device has room for 400 channels and forgets none: another one begins after so many cycles. */
+/** A device has room for 400 channels, and forgets few of these by itself: another one begins after so many cycles. */
 const cyclesOfOne = 50;
 const patienceMs = 60_000;
 const longestMs = 1_500;

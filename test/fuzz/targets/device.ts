@@ -34,7 +34,7 @@ import {
   messagesVersion,
   refusals,
 } from "../../../protocol/device/requests.ts";
-import { commitmentNumber, feerate, msat, script } from "../../../protocol/units.ts";
+import { channelId, commitmentNumber, feerate, msat, script } from "../../../protocol/units.ts";
 import { packDesk, unpackDesk } from "../../../signer/device/shelf.ts";
 import { messageVectors } from "../../contract/device-messages.ts";
 import type { Target } from "../check.ts";
@@ -158,6 +158,8 @@ const coreRequest: fc.Arbitrary<CoreRequest> = fc.oneof(
   exactly(32).map((approval) => ({ is: "consult", approval }) as const),
   fc.record({ is: fc.constant("setLimits" as const), step: u64, limits, signatures }),
   u64.map((step) => ({ is: "vouch", step }) as const),
+  fc.constant({ is: "channels" as const }),
+  fc.nat().map((n) => ({ is: "over", channel: channelId(BigInt(n)) }) as const),
   fc.record({ is: fc.constant("answer" as const), step: u64, approval: exactly(32), verdict, signatures }),
   fc.nat(255).map((count) => ({ is: "random", count }) as const),
 );

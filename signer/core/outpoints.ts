@@ -32,6 +32,8 @@ export interface OutpointState {
 /** More would have to be proven by their previous transactions. */
 export const maxOutpoints = 20_000;
 export const maxFunds = 8;
+/** A host can call thousands somebody else's with a few requests: it leaves room for what our own openings need. */
+export const maxForeign = (maxOutpoints / 4) * 3;
 
 /** A transaction that did not confirm in this time is given up; what it was charged counts again if it is not. */
 const forgetAfter = 14 * 86_400;
@@ -152,15 +154,23 @@ export const afterCharges = (view: View, charges: readonly Charge[]): Charged =>
   );
 };
 
+const isCrowded = ({ outpoints }: View, more: number): boolean => {
+  if (more === 0 || outpoints.size + more <= maxForeign) return false;
+  let count = more;
+  for (const { foreign } of outpoints.values()) if (foreign) count++;
+  return count > maxForeign;
+};
+
 /** Undefined where there is no room for what must not be forgotten. */
 export const afterSigning = (
   view: View,
   { inputs, costs, said, foreign, funds }: Signing,
 ): Charged | undefined => {
+  const others = foreign.filter((outpoint) => !stateOf(view, outpoint).foreign);
+  if (isCrowded(view, others.length)) return undefined;
   const changes = aged(view);
   for (const [outpoint, value] of said) alter(view, changes, outpoint, { value });
-  for (const outpoint of foreign)
-    if (!stateOf(view, outpoint).foreign) alter(view, changes, outpoint, { foreign: true });
+  for (const outpoint of others) alter(view, changes, outpoint, { foreign: true });
   if (funds !== undefined)
     for (const outpoint of inputs) {
       const before = stateOf(view, outpoint).funds;

@@ -8,7 +8,7 @@ import { packRequest, type Request } from "../../protocol/operations/index.ts";
 import { commitmentNumber, type Outpoint, paymentHash } from "../../protocol/units.ts";
 import { maxIssued } from "../../signer/core/issued.ts";
 import { knownOf } from "../../signer/core/known.ts";
-import { keyOf, maxOutpoints, type OutpointState } from "../../signer/core/outpoints.ts";
+import { keyOf, maxForeign, type OutpointState } from "../../signer/core/outpoints.ts";
 import { reading } from "../../signer/core/rules/node.ts";
 import { claimsOf } from "../../signer/core/spend/channel.ts";
 import type { Payment } from "../../signer/core/state.ts";
@@ -96,10 +96,10 @@ describe("a spend beside somebody else's input", () => {
         }),
         known,
       });
-    expect(asked(maxOutpoints)).toMatchObject({
+    expect(asked(maxForeign)).toMatchObject({
       ...{ is: "refused", refusal: { rule: "onchain-input-value-proven" } },
     });
-    expect(asked(maxOutpoints - 2).is).toBe("signed");
+    expect(asked(maxForeign - 1).is).toBe("signed");
   });
 
   test("needs to know of it what its own signatures commit to, and no more", async () => {

@@ -10,6 +10,7 @@ import {
   type Costs,
   dueFor,
   keyOf,
+  maxForeign,
   maxOutpoints,
   type OutpointState,
   type Signing,
@@ -190,6 +191,28 @@ describe("where there is no room", () => {
     expect(sign(crowded(maxOutpoints - 1), { said: said(b, c) })).toBeUndefined();
     expect(sign(crowded(maxOutpoints - 1), { said: said(b) })?.outpoints.size).toBe(1);
     expect(sign(crowded(maxOutpoints, {}, [state(b)]), { said: said(b) })?.outpoints.size).toBe(1);
+  });
+
+  test("others' outpoints take no more than their part, and leave the rest to our own", () => {
+    const others = { foreign: true };
+    const full = (
+      count: number,
+      changes: Partial<OutpointState>,
+      also: readonly OutpointState[] = [],
+    ): View => {
+      const one = state(c, changes);
+      const crowd = Array.from({ length: count - also.length }, (_, i) => [`crowd ${i}`, one] as const);
+      const known = also.map((some) => [keyOf(some.outpoint), some] as const);
+      return { ...viewOf(), outpoints: new Map([...crowd, ...known]) };
+    };
+    const sizeOf = (view: View, signing: Partial<Signing>) => sign(view, signing)?.outpoints.size;
+    expect(sizeOf(full(maxForeign, others), { foreign: [b] })).toBeUndefined();
+    expect(sizeOf(full(maxForeign - 1, others), { foreign: [a, b] })).toBeUndefined();
+    expect(sizeOf(full(maxForeign - 1, others), { foreign: [b] })).toBe(1);
+    // Those that are known take no more room, nor do charges count.
+    expect(sizeOf(full(maxForeign, others, [state(b, others)]), { foreign: [b] })).toBe(0);
+    expect(sizeOf(full(maxOutpoints - 2, { fees: 5n, at: now }), { foreign: [b] })).toBe(1);
+    expect(sizeOf(full(maxForeign, others), { said: said(b), funds: txidOf("f") })).toBe(2);
   });
 
   test("a charge counts for the day, and waits for room to be remembered", () => {

@@ -1,6 +1,7 @@
 /** What a person asks about keys that are on a device. The device judges each of these itself; nothing here signs. */
 
 import { choice, list, maybe, message, text } from "../codec.ts";
+import { mostChannels } from "../device/core.ts";
 import {
   approverSignatures,
   because,
@@ -68,6 +69,6 @@ export const deviceOperations = {
     "Has the device forget a channel that this signer has forgotten: where something was ours, its person is asked first.",
     /** Unknown: nothing is forgotten, and the reply says which could be. */
     { channel: maybe(channel) },
-    { result, because, channels: list(channel, 4_096) },
+    { result, because, channels: list(channel, mostChannels) },
   ),
 };

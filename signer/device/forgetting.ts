@@ -15,8 +15,6 @@ export interface ForgettingParts extends Pick<Reach, "node" | "request" | "judge
 }
 
 type Told = Reply<"deviceForget">;
-/** As many as a reply lists. */
-const mostListed = 4_096;
 
 const told = (of: Reply<"deviceLimits">, channels: readonly ChannelId[] = []): Told => ({ ...of, channels });
 
@@ -27,7 +25,7 @@ export const forgetting = async (
   const held = await request(() => ({ is: "channels" }));
   if (held.is !== "channels") throw unexpected();
   const over = held.channels.filter(isForgotten);
-  if (!isKnown(channel)) return told(ended("done"), over.slice(0, mostListed));
+  if (!isKnown(channel)) return told(ended("done"), over);
   if (!over.includes(channel))
     return told(
       ended("unknown", `Channel ${channel} is not over for this signer, or has no place on the device.`),

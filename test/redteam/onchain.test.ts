@@ -112,25 +112,6 @@ describe("a fee that is stolen by lies about values", () => {
     expect(got).not.toEqual([true, true]);
   });
 
-  test("in turns, with other things said of each by itself in between", async () => {
-    const { on, a, b, built, lie } = await heist();
-    const got = [false, false];
-    const alone = async (coin: Coin, value: bigint): Promise<void> => {
-      const { body } = await request(on, [told(coin, value)], [await toWallet(on, value - 300n)]);
-      expect(await on.outcome("spend", body)).toMatchObject({ is: "reply" });
-    };
-    for (const [first, second] of [
-      [1_000_000n, 1_000n],
-      [1_000n, 1_000_001n],
-    ] as const) {
-      const valid = await validOnes(on, [a, b], lie(first, second), built);
-      for (const [i, one] of valid.entries()) got[i] ||= one;
-      await alone(a, 1_000n);
-      await alone(b, 1_000_001n);
-    }
-    expect(got).toEqual([true, false]);
-  });
-
   test("after a restart, too", async () => {
     const { on, lie } = await heist();
     await on.call("spend", lie(1_000_000n, 1_000n));

@@ -457,7 +457,7 @@ describe("somebody at a terminal", () => {
     const { result, screen, unasked, dir } = await talk("asked", [first, second, enter, right, right]);
     expect(result).toMatchObject({ dir, network: "regtest" });
     expect(unasked).toBe(0);
-    expect(screen).not.toContain("horse");
+    expect(screen).not.toContain(secretWord);
     expect(screen.split("These 24 words")).toHaveLength(2);
     // On the other screen, which goes away with all that stood there.
     expect(screen.indexOf("\x1b[?1049h")).toBeLessThan(screen.indexOf("These 24 words"));

@@ -56,8 +56,7 @@ const committed = (own: readonly OwnInput[]): boolean => own.every(({ plan }) =>
  */
 export const toRemember = (own: readonly OwnInput[], view: Pick<View, "outpoints">): readonly OwnInput[] => {
   const said = own.length > 1 && own.some(({ proof }) => proof === "said") && !committed(own);
-  if (said) return own;
-  return own.filter(({ outpoint, proof }) => proof !== "said" && isKnown(stateOf(view, outpoint).value));
+  return said ? own : own.filter(({ outpoint }) => isKnown(stateOf(view, outpoint).value));
 };
 
 const wasOurs = ({ value, funds, fees, sent }: OutpointState): boolean =>
@@ -76,11 +75,11 @@ export const conflictsOf = ({
     });
 
 /**
- * The rules see the whole of it, whoever was said to own a part before. Else a host could call what a breach forfeits
- * somebody else's, and nobody could take it.
+ * Claims alone, of which the signer knows what each is worth: the rules see the whole, whoever was said to own a part before.
+ * Else a host could call what a breach forfeits somebody else's, and nobody could take it.
  */
-const isWhole = (inputs: readonly Input[]): boolean =>
-  inputs.every(({ from, proof }) => from !== "foreign" && (proof !== "said" || inputs.length === 1));
+const areClaims = (inputs: readonly Input[]): boolean =>
+  inputs.every(({ from, proof }) => from === "channel" && proof === "known");
 
 export const onchainRules: readonly Rule<OnchainView>[] = [
   rule("onchain-funding-non-malleable", (view) => {
@@ -96,12 +95,11 @@ export const onchainRules: readonly Rule<OnchainView>[] = [
   rule("onchain-input-value-proven", (subject) => {
     const { inputs, view } = subject;
     const own = ownOf({ inputs });
-    for (const { index, outpoint } of isWhole(inputs) ? [] : own)
+    for (const { index, outpoint } of areClaims(inputs) ? [] : own)
       if (stateOf(view, outpoint).foreign) return { input: index, saidToBeForeign: true };
     for (const { index, outpoint, from } of inputs)
       if (from === "foreign" && wasOurs(stateOf(view, outpoint))) return { input: index, ours: true };
-    // By itself it is signed for what it is worth, or in vain.
-    for (const { index, outpoint, value, proof } of inputs.length === 1 ? [] : own) {
+    for (const { index, outpoint, value, proof } of own) {
       const before = stateOf(view, outpoint).value;
       if (proof === "said" && isKnown(before) && before !== value) return { input: index, value, before };
     }

@@ -118,7 +118,7 @@ export const coreBehind =
       { network, tier, index, now }: CoreRequest & { is: "open" },
       about: About,
     ): Promise<CoreAnswer> => {
-      // The sums of a lesser tier hold in windows of a day, and here is no clock for them.
+      // The sums of a lesser tier hold in windows of a day, and what a day is begins with the signer's word.
       if (tier !== "full") return refused("tier");
       const known = settingIn();
       if (known !== undefined && (known.network !== network || known.tier !== tier || known.index !== index))

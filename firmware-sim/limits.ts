@@ -1,4 +1,4 @@
-/** The device's own limits. It has no clock and no chain, so what counts are single requests, sums and a person's word. */
+/** The device's own limits. It has no chain, and ticks in a clock's place, so what counts are single requests, sums and a person's word. */
 
 import { mostOffered } from "../protocol/device/core.ts";
 import type { Network } from "../protocol/operations/fields.ts";
@@ -16,8 +16,9 @@ const all = 2_100_000_000_000_000n;
 
 /**
  * Nothing leaves without a person, so what a person is shown and agrees to has no limit here: that is the signer's, whose
- * operator may raise it, and nobody can raise this. Windows of a day would follow a clock that the signer tells, and hold
- * nobody who lies about it. How large a channel of others' money is costs nobody anything.
+ * operator may raise it, and nobody can raise this. Windows of a day begin with the time that the signer
+ * tells, and go on by the device's ticks: of fees alone they are limits here. How large a channel of others' money is costs
+ * nobody anything.
  */
 export const devicePolicy = (network: Network): Policy => ({
   ...readPolicy(network, { preset: network === "bitcoin" ? "routing-node" : "regtest" }),

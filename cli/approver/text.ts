@@ -83,14 +83,11 @@ export const questionText = (
 /** Its list of outputs ends before they do; on the device's screen too. */
 export const hasMore = ({ shown }: DeviceQuestion): boolean => shown.some(({ name }) => name === "andMore");
 
-const networks = ["bitcoin", "testnet", "regtest"] as const;
-
 /** The networks differ in the address's beginning alone, and which one it is the limits do not say. */
 const destination = (hex: string): string => {
   const bytes = fromHex(hex);
   if (!isWitnessProgram(bytes as never)) return `script ${hex}`;
-  const [address] = networks.map((network) => addressOf(network, bytes as never));
-  return `script ${hex} (on bitcoin ${address})`;
+  return `script ${hex} (on bitcoin ${addressOf("bitcoin", bytes as never)})`;
 };
 
 /** All of them: what is said to be as before may be said by a signer that lies. */
